@@ -1,0 +1,167 @@
+#include "core/manifest.h"
+
+#include "base/bytes.h"
+#include "base/digest.h"
+
+namespace argosy::core {
+
+namespace {
+
+constexpr std::uint32_t kPageMagic = 0x50475241;    // "ARGP"
+constexpr std::uint32_t kAnswerMagic = 0x41475241;  // "ARGA"
+constexpr std::size_t kPageHead = 4 + 8 + 8 + 1 + 4;
+constexpr std::size_t kEntryFixed = 4 + 8 + 1 + 4 + 4 + 4 + 4 + 12 + 12 + 8;
+constexpr std::size_t kChecksum = 8;
+
+void append_checksum(std::vector<std::byte>& bytes) { base::Writer(bytes).put(base::checksum_of(bytes)); }
+
+// The bytes before their checksum, or nothing where it does not fit them.
+std::optional<std::span<const std::byte>> without_checksum(std::span<const std::byte> bytes) {
+  if (bytes.size() < kChecksum) return std::nullopt;
+  const auto body = bytes.first(bytes.size() - kChecksum);
+  if (base::Reader(bytes.last(kChecksum)).get<std::uint64_t>() != base::checksum_of(body)) return std::nullopt;
+  return body;
+}
+
+void put_time(base::Writer& writer, const Timestamp& time) {
+  writer.put(time.seconds);
+  writer.put(time.nanoseconds);
+}
+
+bool get_time(base::Reader& reader, Timestamp& time) {
+  time.seconds = reader.get<std::int64_t>();
+  time.nanoseconds = reader.get<std::int32_t>();
+  return time.nanoseconds >= 0 && time.nanoseconds < 1'000'000'000;
+}
+
+// Reads one entry; an empty string, or what is wrong with it.
+std::string get_entry(base::Reader& reader, Entry& entry) {
+  entry.path = reader.get_string(kLongestPath);
+  entry.size = reader.get<std::int64_t>();
+  const auto flags = reader.get<std::uint8_t>();
+  entry.open_ended = flags == 1;
+  entry.error_number = reader.get<std::int32_t>();
+  entry.mode = reader.get<std::uint32_t>();
+  entry.uid = reader.get<std::uint32_t>();
+  entry.gid = reader.get<std::uint32_t>();
+  const bool times_fit = get_time(reader, entry.mtime) && get_time(reader, entry.ctime);
+  entry.inode = reader.get<std::uint64_t>();
+  if (!reader.ok()) return "it ends early";
+  if (!is_safe_path(entry.path)) return "a path leads out of the destination";
+  if (entry.size < kMissing) return "a size is negative";
+  if (flags > 1 || (entry.open_ended && entry.size != 0)) return "an entry's flags are unknown";
+  if (entry.error_number < 0 || (entry.mode & ~07777U) != 0 || !times_fit) return "an entry's metadata is impossible";
+  return {};
+}
+
+}  // namespace
+
+bool is_safe_path(std::string_view path) {
+  if (path.size() > kLongestPath || path.find('\0') != std::string_view::npos) return false;
+  while (true) {
+    const std::size_t slash = path.find('/');
+    const std::string_view component = path.substr(0, slash);
+    if (component.empty() || component == "." || component == ".." || component.size() > 255) return false;
+    if (slash == std::string_view::npos) return true;
+    path.remove_prefix(slash + 1);
+  }
+}
+
+std::size_t encoded_size(const Entry& entry) { return kEntryFixed + entry.path.size(); }
+
+std::vector<std::byte> encode_page(const Page& page) {
+  std::vector<std::byte> bytes;
+  bytes.reserve(kPageHead + kChecksum + page.entries.size() * (kEntryFixed + 64));
+  base::Writer writer(bytes);
+  writer.put(kPageMagic);
+  writer.put(page.number);
+  writer.put(page.first);
+  writer.put(static_cast<std::uint8_t>(page.last ? 1 : 0));
+  writer.put(static_cast<std::uint32_t>(page.entries.size()));
+  for (const Entry& entry : page.entries) {
+    writer.put_string(entry.path);
+    writer.put(entry.size);
+    writer.put(static_cast<std::uint8_t>(entry.open_ended ? 1 : 0));
+    writer.put(entry.error_number);
+    writer.put(entry.mode);
+    writer.put(entry.uid);
+    writer.put(entry.gid);
+    put_time(writer, entry.mtime);
+    put_time(writer, entry.ctime);
+    writer.put(entry.inode);
+  }
+  append_checksum(bytes);
+  return bytes;
+}
+
+std::optional<Page> decode_page(std::span<const std::byte> bytes, std::string& why) {
+  const auto body = without_checksum(bytes);
+  if (!body) {
+    why = "a manifest page was damaged on its way";
+    return std::nullopt;
+  }
+  base::Reader reader(*body);
+  if (reader.get<std::uint32_t>() != kPageMagic) {
+    why = "a manifest page is of another kind";
+    return std::nullopt;
+  }
+  Page page;
+  page.number = reader.get<std::uint64_t>();
+  page.first = reader.get<std::uint64_t>();
+  const auto last = reader.get<std::uint8_t>();
+  page.last = last == 1;
+  const auto count = reader.get<std::uint32_t>();
+  if (!reader.ok() || last > 1 || count > kEntriesAPage) {
+    why = "a manifest page's head is impossible";
+    return std::nullopt;
+  }
+  page.entries.resize(count);
+  for (Entry& entry : page.entries) {
+    const std::string wrong = get_entry(reader, entry);
+    if (!wrong.empty()) {
+      why = "a manifest page is refused: " + wrong;
+      return std::nullopt;
+    }
+  }
+  if (reader.left() != 0) {
+    why = "a manifest page is longer than its entries";
+    return std::nullopt;
+  }
+  return page;
+}
+
+std::vector<std::byte> encode_answer(const Answer& answer) {
+  std::vector<std::byte> bytes;
+  base::Writer writer(bytes);
+  writer.put(kAnswerMagic);
+  writer.put(answer.page);
+  writer.put(static_cast<std::uint32_t>(answer.wanted.size()));
+  for (std::size_t i = 0; i < answer.wanted.size(); i += 8) {
+    std::uint8_t bits = 0;
+    for (std::size_t bit = 0; bit < 8 && i + bit < answer.wanted.size(); ++bit) {
+      if (answer.wanted[i + bit]) bits = static_cast<std::uint8_t>(bits | (1U << bit));
+    }
+    writer.put(bits);
+  }
+  append_checksum(bytes);
+  return bytes;
+}
+
+std::optional<Answer> decode_answer(std::span<const std::byte> bytes) {
+  const auto body = without_checksum(bytes);
+  if (!body) return std::nullopt;
+  base::Reader reader(*body);
+  if (reader.get<std::uint32_t>() != kAnswerMagic) return std::nullopt;
+  Answer answer;
+  answer.page = reader.get<std::uint64_t>();
+  const auto count = reader.get<std::uint32_t>();
+  if (!reader.ok() || count > kEntriesAPage || reader.left() != (count + 7) / 8) return std::nullopt;
+  answer.wanted.resize(count);
+  for (std::size_t i = 0; i < count; i += 8) {
+    const auto bits = reader.get<std::uint8_t>();
+    for (std::size_t bit = 0; bit < 8 && i + bit < count; ++bit) answer.wanted[i + bit] = ((bits >> bit) & 1U) != 0;
+  }
+  return answer;
+}
+
+}  // namespace argosy::core

@@ -1,0 +1,344 @@
+#include "engine/destination.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/activity.h"
+
+namespace argosy::engine {
+
+namespace {
+
+// A receive for the next page stands only while fewer files than these are unfinished: the credit that bounds what an
+// origin can make a destination hold.
+constexpr std::size_t kUnfinishedFiles = 4 * core::kEntriesAPage;
+
+base::Failure integrity(const std::string& path, std::string message) {
+  return {base::Kind::kIntegrity, path, -1, {}, 0, std::move(message)};
+}
+
+}  // namespace
+
+Destination::Destination(core::Transport& transport, Workers& workers, const core::Route& route, core::Sink& sink)
+    : transport_(transport), workers_(workers), sink_(sink), origin_(route.receipts_to(transport.rank())) {
+  page_buffer_.resize(core::kPageBytes);
+}
+
+Destination::~Destination() {
+  if (page_receive_) transport_.cancel(*page_receive_);
+}
+
+bool Destination::step() {
+  const bool received = receive_pages();
+  return send_receipt() || received;
+}
+
+bool Destination::receive_pages() {
+  if (page_receive_ || examining_ || last_page_seen_ || files_.size() >= kUnfinishedFiles) return false;
+  page_receive_ = transport_.receive(origin_, core::Tag::kPage, page_buffer_, [this](int, std::size_t bytes) {
+    page_receive_.reset();
+    page_arrived(bytes);
+  });
+  return true;
+}
+
+void Destination::page_arrived(std::size_t bytes) {
+  base::note_activity();
+  std::string why;
+  auto page = core::decode_page(std::span(page_buffer_).first(bytes), why);
+  if (page && (page->number != next_page_ || page->first != entries_)) {
+    page.reset();
+    why = "a manifest page came out of its order";
+  }
+  if (!page) return give_up(why);
+  ++next_page_;
+  entries_ += page->entries.size();
+  last_page_seen_ = page->last;
+  if (page->last) return;
+  examining_ = true;
+  ++tasks_;
+  struct Examination {
+    core::Page page;
+    std::vector<bool> wanted;
+    std::optional<base::Failure> failure;
+  };
+  auto task = std::make_shared<Examination>();
+  task->page = std::move(*page);
+  workers_.post(
+      [this, task] {
+        try {
+          task->wanted = sink_.examine(task->page);
+        } catch (const base::Error& error) {
+          task->failure = error.failure();
+        }
+      },
+      [this, task] {
+        --tasks_;
+        examining_ = false;
+        if (task->failure) {
+          // The destination as a whole can't be used: no entry of the page is wanted.
+          failures_.push_back(*task->failure);
+          task->wanted.assign(task->page.entries.size(), false);
+          for (core::Entry& entry : task->page.entries) entry.size = core::kMissing;
+        }
+        examined(task->page, task->wanted);
+      });
+}
+
+void Destination::examined(const core::Page& page, const std::vector<bool>& wanted) {
+  for (std::size_t i = 0; i < page.entries.size(); ++i) {
+    const core::Entry& entry = page.entries[i];
+    if (wanted[i]) {
+      files_[page.first + i].entry = entry;
+    } else if (entry.readable()) {
+      ++counts_.files_in_place;
+      counts_.bytes_in_place += entry.size;
+      counts_.name = entry.path;
+    }
+  }
+  if (stream_ended_) end_stream();  // it was given up meanwhile: these will get no data
+  auto bytes = std::make_shared<const std::vector<std::byte>>(core::encode_answer({page.number, wanted}));
+  transport_.send(origin_, core::Tag::kAnswer, *bytes, [bytes] {});
+}
+
+void Destination::arrived(Arrival arrival) {
+  if (given_up_) return;
+  if (!arrival.view) return give_up(arrival.why);
+  const core::ChunkView& view = *arrival.view;
+  if (const std::string why = refuse(view); !why.empty()) return give_up(why);
+  ++receipt_.chunks;
+  stream_bytes_ += view.head.payload;
+  auto jobs = std::make_shared<std::vector<Job>>(prepare(view));
+  if (!jobs->empty()) {
+    ++tasks_;
+    // The message goes with `done`: its slot is given back on the main thread.
+    workers_.post(
+        [this, jobs] {
+          for (Job& job : *jobs) work(job);
+        },
+        [this, jobs, message = std::move(arrival.message)] {
+          --tasks_;
+          worked(*jobs);
+        });
+  }
+  if (view.head.last) take_last(view.head);
+}
+
+std::string Destination::refuse(const core::ChunkView& view) const {
+  for (const core::Record& record : view.records) {
+    const auto found = files_.find(record.entry);
+    if (record.entry >= entries_) return "a chunk is refused: it carries a file that no manifest page names";
+    if (found == files_.end()) continue;
+    const File& file = found->second;
+    if (file.end) return "a chunk is refused: it carries more of a file that has ended";
+    const bool fits = file.entry.open_ended || record.offset + record.length <= file.entry.size;
+    if (record.kind == core::Record::Kind::kData && !fits) return "a chunk is refused: it reaches beyond the file's size";
+  }
+  return {};
+}
+
+std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view) {
+  std::vector<Job> jobs;
+  std::span<const std::byte> rest = view.payload;
+  std::vector<std::uint64_t> ended;
+  for (std::size_t i = 0; i < view.records.size(); ++i) {
+    const core::Record& record = view.records[i];
+    std::span<const std::byte> data;
+    if (record.kind == core::Record::Kind::kData) {
+      data = rest.first(static_cast<std::size_t>(record.length));
+      rest = rest.subspan(data.size());
+    }
+    const auto found = files_.find(record.entry);
+    if (found == files_.end()) continue;  // not wanted here, or it has failed here already
+    File& file = found->second;
+    if (record.kind == core::Record::Kind::kEnd) {
+      file.end = record;
+      ended.push_back(record.entry);
+      continue;
+    }
+    if (file.failed) continue;
+    ++file.writing;
+    Job job;
+    job.record = record;
+    job.data = data;
+    job.path = file.entry.path;
+    // A small file's only data and its end stand side by side: one visit to the disk does it all.
+    const bool has_next = i + 1 < view.records.size();
+    if (has_next && file.written == 0 && file.writing == 1) {
+      const core::Record& next = view.records[i + 1];
+      const bool same = next.kind == core::Record::Kind::kEnd && next.entry == record.entry;
+      if (same && next.failure == base::Kind::kNone && next.length == record.length &&
+          (file.entry.open_ended || next.length == file.entry.size)) {
+        job.end = next;
+      }
+    }
+    jobs.push_back(std::move(job));
+  }
+  for (const std::uint64_t entry : ended) settle(entry);
+  return jobs;
+}
+
+void Destination::work(Job& job) noexcept {
+  try {
+    const base::Digest digest = base::digest_of(job.data, job.record.offset);
+    if (digest != job.record.digest) {
+      job.failure = integrity(job.path, fmt::format("bytes {} to {} were damaged on their way", job.record.offset,
+                                                    job.record.offset + job.record.length));
+      return;
+    }
+    sink_.write(job.record.entry, job.record.offset, job.data);
+    base::note_activity();
+    if (!job.end) return;
+    if (base::close_digest(digest, job.record.length) != job.end->digest) {
+      job.failure = integrity(job.path, "the digest differs from the source's");
+      return;
+    }
+    sink_.commit(job.record.entry, job.end->length, job.end->digest);
+  } catch (const base::Error& error) {
+    job.failure = error.failure();
+  }
+}
+
+void Destination::worked(const std::vector<Job>& jobs) {
+  for (const Job& job : jobs) {
+    const auto found = files_.find(job.record.entry);
+    File& file = found->second;
+    --file.writing;
+    if (job.failure) {
+      fail(job.record.entry, file, job.failure);
+    } else {
+      file.written += job.record.length;
+      file.sum += job.record.digest;
+      counts_.bytes_written += job.record.length;
+      receipt_.bytes += job.record.length;
+      if (job.end) {
+        files_.erase(found);
+        committed(job.record.entry, job.path, *job.end, std::nullopt);
+        continue;
+      }
+    }
+    settle(job.record.entry);
+  }
+}
+
+void Destination::fail(std::uint64_t index, File& file, std::optional<base::Failure> failure) {
+  if (file.failed) return;
+  file.failed = true;
+  if (!failure) return;
+  failures_.push_back(std::move(*failure));
+  receipt_.failed.push_back(index);
+}
+
+void Destination::settle(std::uint64_t index) {
+  const auto found = files_.find(index);
+  if (found == files_.end()) return;
+  File& file = found->second;
+  // The origin has told of its own failure.
+  if (file.end && file.end->failure != base::Kind::kNone) fail(index, file, std::nullopt);
+  if (file.writing > 0) return;
+  if (!file.failed && file.end && file.written < file.end->length && !stream_ended_) return;
+  if (!file.failed && !file.end && !stream_ended_) return;
+  if (!file.failed && file.end) return commit(index, std::move(files_.extract(found).mapped()));
+  if (!file.failed) {
+    fail(index, file, stopped_ ? std::nullopt : std::optional(integrity(file.entry.path, "the stream ended before the file did")));
+  }
+  files_.erase(found);
+  ++tasks_;
+  workers_.post([this, index] { sink_.discard(index); }, [this] { --tasks_; });
+}
+
+void Destination::commit(std::uint64_t index, File file) {
+  ++tasks_;
+  auto shared = std::make_shared<File>(std::move(file));
+  auto failure = std::make_shared<std::optional<base::Failure>>();
+  workers_.post(
+      [this, index, shared, failure] {
+        const core::Record& end = *shared->end;
+        const std::string& path = shared->entry.path;
+        try {
+          const std::int64_t told = shared->entry.open_ended ? end.length : shared->entry.size;
+          if (shared->written != end.length || end.length != told) {
+            throw base::Error(integrity(path, fmt::format("{} bytes arrived, {} were announced", shared->written, told)));
+          }
+          if (base::close_digest(shared->sum, end.length) != end.digest) {
+            throw base::Error(integrity(path, "the digest differs from the source's"));
+          }
+          sink_.commit(index, end.length, end.digest);
+        } catch (const base::Error& error) {
+          *failure = error.failure();
+          sink_.discard(index);
+        }
+      },
+      [this, index, shared, failure] {
+        --tasks_;
+        committed(index, shared->entry.path, *shared->end, *failure);
+      });
+}
+
+void Destination::committed(std::uint64_t index, const std::string& path, const core::Record& end,
+                            std::optional<base::Failure> failure) {
+  base::note_activity();
+  if (failure) {
+    failures_.push_back(std::move(*failure));
+    receipt_.failed.push_back(index);
+    return;
+  }
+  ++receipt_.files;
+  ++counts_.files_committed;
+  counts_.bytes_committed += end.length;
+  counts_.digest = end.digest;
+  counts_.name = path;
+}
+
+void Destination::take_last(const core::Head& head) {
+  if (!stopped_ && (head.stream_bytes != stream_bytes_ || head.stream_entries != entries_)) {
+    return give_up(fmt::format("{} bytes of {} files arrived, {} of {} were sent", stream_bytes_, entries_, head.stream_bytes,
+                               head.stream_entries));
+  }
+  end_stream();
+}
+
+void Destination::give_up(std::string why) {
+  if (given_up_) return;
+  given_up_ = true;
+  failures_.push_back(integrity({}, std::move(why)));
+  receipt_.stop = true;
+  for (auto& [index, file] : files_) file.failed = true;
+  end_stream();
+}
+
+void Destination::end_stream() {
+  stream_ended_ = true;
+  last_page_seen_ = true;
+  std::vector<std::uint64_t> unfinished;
+  for (const auto& [index, file] : files_) unfinished.push_back(index);
+  for (const std::uint64_t index : unfinished) settle(index);
+}
+
+bool Destination::send_receipt() {
+  if (receipt_under_way_ || last_receipt_sent_) return false;
+  core::Receipt receipt = std::exchange(receipt_, {});
+  if (receipt.failed.size() > core::kFailuresAReceipt) {
+    receipt_.failed.assign(receipt.failed.begin() + core::kFailuresAReceipt, receipt.failed.end());
+    receipt.failed.resize(core::kFailuresAReceipt);
+  }
+  receipt.last = stream_ended_ && tasks_ == 0 && files_.empty() && receipt_.failed.empty();
+  if (receipt.empty()) return false;
+  receipt_under_way_ = true;
+  auto bytes = std::make_shared<const std::vector<std::byte>>(core::encode_receipt(receipt));
+  transport_.send(origin_, core::Tag::kReceipt, *bytes, [this, bytes, last = receipt.last] {
+    receipt_under_way_ = false;
+    last_receipt_sent_ = last;
+  });
+  return true;
+}
+
+std::pair<int, std::string> Destination::waits_for() const {
+  if (tasks_ > 0) return {transport_.rank(), "its own disk"};
+  return {origin_, stream_ended_ ? "the end of the job" : last_page_seen_ || next_page_ > 0 ? "data" : "the manifest"};
+}
+
+}  // namespace argosy::engine

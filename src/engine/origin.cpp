@@ -1,0 +1,351 @@
+#include "engine/origin.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/activity.h"
+
+namespace argosy::engine {
+
+Origin::Origin(core::Transport& transport, Workers& workers, Pool& pool, Relay& relay, const core::Route& route,
+               core::Source& source, Settings settings)
+    : transport_(transport),
+      workers_(workers),
+      pool_(pool),
+      relay_(relay),
+      source_(source),
+      settings_(settings),
+      children_(route.receipts_from(transport.rank())),
+      planner_(settings.chunk_size) {
+  for (const int child : children_) {
+    answer_buffers_[child].resize(core::kAnswerBytes);
+    receipt_buffers_[child].resize(core::kReceiptBytes);
+    last_receipts_[child] = false;
+    receive_answer(child);
+    receive_receipt(child);
+  }
+}
+
+Origin::~Origin() {
+  for (const auto& [child, ticket] : receives_) transport_.cancel(ticket);
+}
+
+bool Origin::step() {
+  const bool walked = walk();
+  const bool planned = plan();
+  const bool put = put_ready();
+  return walked || planned || put;
+}
+
+bool Origin::done() const {
+  return last_put_ && relay_.idle() &&
+         std::all_of(last_receipts_.begin(), last_receipts_.end(), [](const auto& child) { return child.second; });
+}
+
+void Origin::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  walked_ = true;
+  unanswered_.clear();
+  planner_.clear();
+  for (auto& [entry, account] : accounts_) account.planned = true;
+  // A file that was cut short can't end well; what is being read of it still comes in.
+  std::vector<std::uint64_t> entries;
+  for (auto& [entry, account] : accounts_) {
+    if (account.failure == base::Kind::kNone) account.failure = base::Kind::kDestination;
+    entries.push_back(entry);
+  }
+  for (const std::uint64_t entry : entries) finish_if_read(entry);
+}
+
+bool Origin::walk() {
+  if (walking_ || walked_ || unanswered_.size() >= kPagesAhead || planner_.waiting() >= 2 * core::kEntriesAPage) return false;
+  walking_ = true;
+  auto listing = std::make_shared<core::Listing>();
+  workers_.post(
+      [this, listing] {
+        try {
+          *listing = source_.next_entries();
+        } catch (const base::Error& error) {
+          listing->failures.push_back(error.failure());
+        }
+      },
+      [this, listing] { page_read(std::move(*listing)); });
+  return true;
+}
+
+void Origin::page_read(core::Listing listing) {
+  walking_ = false;
+  failures_.insert(failures_.end(), listing.failures.begin(), listing.failures.end());
+  if (stopped_) return;
+  core::Page page;
+  page.number = next_page_++;
+  page.first = counts_.entries;
+  page.last = listing.entries.empty();
+  page.entries = std::move(listing.entries);
+  counts_.entries += page.entries.size();
+  walked_ = page.last;
+  auto bytes = std::make_shared<const std::vector<std::byte>>(core::encode_page(page));
+  for (const int child : children_) transport_.send(child, core::Tag::kPage, *bytes, [bytes] { base::note_activity(); });
+  if (page.last) return;
+  Unanswered& waiting = unanswered_[page.number];
+  waiting.wanted.assign(page.entries.size(), false);
+  waiting.page = std::move(page);
+}
+
+void Origin::receive_answer(int child) {
+  const auto place = std::make_pair(child, core::Tag::kAnswer);
+  receives_[place] = transport_.receive(child, core::Tag::kAnswer, answer_buffers_[child], [this, child, place](int, std::size_t bytes) {
+    receives_.erase(place);
+    const auto answer = core::decode_answer(std::span(answer_buffers_[child]).first(bytes));
+    if (!answer) throw base::Error(base::Kind::kIntegrity, {}, 0, "a manifest answer was damaged on its way");
+    receive_answer(child);
+    if (stopped_) return;
+    const auto found = unanswered_.find(answer->page);
+    if (found == unanswered_.end() || answer->wanted.size() != found->second.wanted.size()) {
+      throw base::Error(base::Kind::kIntegrity, {}, 0, "a manifest answer is about no page of ours");
+    }
+    Unanswered& waiting = found->second;
+    for (std::size_t i = 0; i < answer->wanted.size(); ++i) {
+      waiting.wanted[i] = waiting.wanted[i] || answer->wanted[i];
+    }
+    if (++waiting.answers == children_.size()) answered(answer->page);
+  });
+}
+
+void Origin::answered(std::uint64_t number) {
+  const Unanswered waiting = std::move(unanswered_.extract(number).mapped());
+  std::vector<std::uint64_t> unwanted;
+  for (std::size_t i = 0; i < waiting.page.entries.size(); ++i) {
+    const core::Entry& entry = waiting.page.entries[i];
+    if (!entry.readable()) continue;
+    const std::uint64_t index = waiting.page.first + i;
+    if (!waiting.wanted[i]) {
+      unwanted.push_back(index);
+      continue;
+    }
+    planner_.add(index, entry.size, entry.open_ended);
+    if (entry.open_ended || entry.size >= settings_.chunk_size) accounts_.try_emplace(index);
+  }
+  if (unwanted.empty()) return;
+  workers_.post(
+      [this, unwanted] {
+        for (const std::uint64_t entry : unwanted) {
+          try {
+            source_.close(entry);
+          } catch (const base::Error&) {
+            // Nobody wants it: that it changed since is no failure.
+          }
+        }
+      },
+      [] {});
+}
+
+void Origin::receive_receipt(int child) {
+  const auto place = std::make_pair(child, core::Tag::kReceipt);
+  receives_[place] = transport_.receive(child, core::Tag::kReceipt, receipt_buffers_[child], [this, child, place](int, std::size_t bytes) {
+    receives_.erase(place);
+    const auto receipt = core::decode_receipt(std::span(receipt_buffers_[child]).first(bytes));
+    if (!receipt) throw base::Error(base::Kind::kIntegrity, {}, 0, "a receipt was damaged on its way");
+    base::note_activity();
+    counts_.bytes_delivered += receipt->bytes;
+    counts_.files_delivered += receipt->files;
+    for (const std::uint64_t entry : receipt->failed) {
+      // Nobody can take it any more: no need to read the rest.
+      if (++failed_at_[entry] < children_.size()) continue;
+      failed_at_.erase(entry);
+      planner_.end(entry);
+      const auto account = accounts_.find(entry);
+      if (account == accounts_.end()) continue;
+      account->second.planned = true;
+      if (account->second.failure == base::Kind::kNone) account->second.failure = base::Kind::kDestination;
+      finish_if_read(entry);
+    }
+    if (receipt->stop) stop();
+    last_receipts_[child] = receipt->last;
+    if (!receipt->last) receive_receipt(child);
+  });
+}
+
+bool Origin::plan() {
+  bool any = false;
+  while (reading_ + ready_.size() < settings_.ahead) {
+    const bool more = !walked_ || walking_ || !unanswered_.empty();
+    if (planner_.waiting() == 0 || reading_open_ended_) break;
+    const auto slot = pool_.acquire();
+    if (!slot) break;
+    Fill fill;
+    fill.slot = *slot;
+    fill.extents = planner_.next(more);
+    if (fill.extents.empty()) {
+      pool_.release(*slot);
+      break;
+    }
+    for (const core::Extent& extent : fill.extents) {
+      if (!extent.small) ++accounts_[extent.entry].reading;
+    }
+    ++reading_;
+    // Only one extent of an open-ended file at a time: it may be the last.
+    reading_open_ended_ = fill.extents.front().open_ended;
+    const std::uint64_t chunk = next_plan_++;
+    auto task = std::make_shared<Fill>(std::move(fill));
+    workers_.post([this, task] { read_chunk(*task); }, [this, chunk, task] { chunk_read(chunk, std::move(*task)); });
+    any = true;
+  }
+  return any;
+}
+
+void Origin::read_chunk(Fill& fill) const {
+  const auto payload = core::payload_of(pool_.bytes(fill.slot), settings_.chunk_size);
+  for (const core::Extent& extent : fill.extents) {
+    const auto into = payload.subspan(fill.payload, static_cast<std::size_t>(extent.length));
+    try {
+      const std::size_t got = source_.read(extent.entry, extent.offset, into);
+      fill.cut = fill.cut || (extent.open_ended && got < into.size());
+      core::Record data;
+      data.entry = extent.entry;
+      data.offset = extent.offset;
+      data.length = static_cast<std::int64_t>(got);
+      data.digest = base::digest_of(into.first(got), extent.offset);
+      if (extent.small) source_.close(extent.entry);
+      fill.records.push_back(data);
+      fill.payload += static_cast<std::uint32_t>(got);
+      if (!extent.small) continue;
+      core::Record end = data;
+      end.kind = core::Record::Kind::kEnd;
+      end.offset = 0;
+      end.digest = base::close_digest(data.digest, data.length);
+      fill.records.push_back(end);
+    } catch (const base::Error& error) {
+      fill.failures.push_back(error.failure());
+      fill.cut = true;
+      if (!extent.small) continue;
+      try {
+        source_.close(extent.entry);
+      } catch (const base::Error&) {
+        // The first failure has been told.
+      }
+      core::Record end;
+      end.kind = core::Record::Kind::kEnd;
+      end.entry = extent.entry;
+      end.failure = error.failure().kind;
+      fill.records.push_back(end);
+    }
+  }
+  base::note_activity();
+}
+
+void Origin::chunk_read(std::uint64_t chunk, Fill fill) {
+  --reading_;
+  failures_.insert(failures_.end(), fill.failures.begin(), fill.failures.end());
+  counts_.bytes_read += fill.payload;
+  for (const core::Record& record : fill.records) {
+    if (record.kind == core::Record::Kind::kEnd && record.failure == base::Kind::kNone) counts_.digest = record.digest;
+  }
+  const core::Extent& extent = fill.extents.front();
+  reading_open_ended_ = reading_open_ended_ && !extent.open_ended;
+  const auto found = accounts_.find(extent.entry);
+  if (found != accounts_.end()) {
+    Account& account = found->second;
+    --account.reading;
+    if (!fill.records.empty()) {
+      account.sum += fill.records.front().digest;
+      account.bytes += fill.records.front().length;
+    }
+    if (!fill.failures.empty()) account.failure = fill.failures.front().kind;
+    if (fill.cut) planner_.end(extent.entry);
+    account.planned = account.planned || fill.cut || extent.last;
+    finish_if_read(extent.entry);
+  }
+  ready_.emplace(chunk, std::move(fill));
+}
+
+void Origin::finish_if_read(std::uint64_t entry) {
+  const auto found = accounts_.find(entry);
+  if (found == accounts_.end() || found->second.reading > 0 || !found->second.planned) return;
+  const Account account = std::move(found->second);
+  accounts_.erase(found);
+  core::Record end;
+  end.kind = core::Record::Kind::kEnd;
+  end.entry = entry;
+  end.length = account.bytes;
+  end.failure = account.failure;
+  end.digest = base::close_digest(account.sum, account.bytes);
+  ++closing_;
+  auto failure = std::make_shared<std::optional<base::Failure>>();
+  workers_.post(
+      [this, entry, failure] {
+        try {
+          source_.close(entry);
+        } catch (const base::Error& error) {
+          *failure = error.failure();
+        }
+      },
+      [this, end, failure]() mutable {
+        --closing_;
+        if (*failure && end.failure == base::Kind::kNone) {
+          failures_.push_back(**failure);
+          end.failure = (*failure)->kind;
+        }
+        if (end.failure == base::Kind::kNone) counts_.digest = end.digest;
+        ends_.push_back(end);
+      });
+}
+
+bool Origin::stream_ended() const {
+  return walked_ && !walking_ && unanswered_.empty() && planner_.waiting() == 0 && reading_ == 0 && ready_.empty() &&
+         accounts_.empty() && closing_ == 0;
+}
+
+bool Origin::put_ready() {
+  bool any = false;
+  while (true) {
+    const auto found = ready_.find(next_put_);
+    if (found == ready_.end()) break;
+    put(next_put_, std::move(ready_.extract(found).mapped()), false);
+    any = true;
+  }
+  if (last_put_ || !ready_.empty()) return any;
+  // Ends wait for the next chunk; when none is being read they travel in one of their own, the stream's last one included.
+  const bool ended = stream_ended();
+  const bool only_ends = !ends_.empty() && reading_ == 0;
+  if (!ended && !only_ends) return any;
+  const auto slot = pool_.acquire();
+  if (!slot) return any;
+  Fill fill;
+  fill.slot = *slot;
+  ++next_plan_;
+  put(next_put_, std::move(fill), ended && ends_.size() <= core::kRecordsAChunk);
+  return true;
+}
+
+void Origin::put(std::uint64_t chunk, Fill fill, bool last) {
+  const std::size_t room = core::kRecordsAChunk - fill.records.size();
+  const auto riding = static_cast<std::ptrdiff_t>(std::min(room, ends_.size()));
+  fill.records.insert(fill.records.end(), ends_.begin(), ends_.begin() + riding);
+  ends_.erase(ends_.begin(), ends_.begin() + riding);
+  stream_bytes_ += fill.payload;
+  core::Head head;
+  head.index = chunk;
+  head.payload = fill.payload;
+  head.last = last;
+  head.stream_bytes = last ? stream_bytes_ : 0;
+  head.stream_entries = last ? counts_.entries : 0;
+  const std::size_t bytes = core::seal_chunk(pool_.bytes(fill.slot), head, fill.records);
+  last_put_ = last;
+  ++next_put_;
+  relay_.put(chunk, fill.slot, bytes);
+  base::note_activity();
+}
+
+std::pair<int, std::string> Origin::waits_for() const {
+  if (reading_ > 0 || walking_ || closing_ > 0) return {transport_.rank(), "its own source"};
+  if (const int peer = relay_.waits_for(); peer != core::kNobody) return {peer, "a chunk to be taken"};
+  for (const auto& [child, last] : last_receipts_) {
+    if (!last) return {child, last_put_ ? "its last receipt" : "its answer to the manifest"};
+  }
+  return {core::kNobody, {}};
+}
+
+}  // namespace argosy::engine

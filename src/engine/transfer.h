@@ -1,0 +1,52 @@
+// One rank's part in one transfer: a relay, and what this rank is besides: origin, destination, both or neither. The phase
+// runner calls step() until done() and goes on calling it until every rank is done: a rank whose own work is over still
+// drains and releases what others send.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/endpoint.h"
+#include "core/route.h"
+#include "core/transport.h"
+#include "engine/destination.h"
+#include "engine/origin.h"
+#include "engine/pool.h"
+#include "engine/relay.h"
+#include "engine/workers.h"
+
+namespace argosy::engine {
+
+class Transfer {
+ public:
+  struct Settings {
+    Origin::Settings origin;
+    Relay::Settings relay;
+  };
+  // `source` is null but on the route's root, `sink` null but on its destinations. All outlive the transfer.
+  Transfer(core::Transport& transport, Workers& workers, Pool& pool, const core::Route& route, core::Source* source,
+           core::Sink* sink, const Settings& settings);
+
+  // Starts what can be started; true when anything was. Throws base::Error when a peer breaks the protocol.
+  bool step();
+  bool done() const;
+  // The job has been asked to stop: the stream ends early, what is unfinished is taken away.
+  void stop();
+  // Null where this rank is none.
+  const Origin* origin() const { return origin_.get(); }
+  const Destination* destination() const { return destination_.get(); }
+  // Of both.
+  std::vector<base::Failure> failures() const;
+  // The rank that this one waits for, and for what.
+  std::pair<int, std::string> waits_for() const;
+
+ private:
+  Relay relay_;
+  std::unique_ptr<Origin> origin_;
+  std::unique_ptr<Destination> destination_;
+};
+
+}  // namespace argosy::engine

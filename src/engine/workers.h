@@ -1,0 +1,51 @@
+// The I/O threads: they make every file-system call and hash, so that the main thread, which owns all communication, never
+// blocks. A task runs on a thread; its `done` runs on the main thread, out of drain().
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace argosy::engine {
+
+class Workers {
+ public:
+  // With 0 threads, tasks run inside drain(): single-threaded tests.
+  explicit Workers(std::size_t threads);
+  // Waits for the tasks that run; those that have not started are dropped, as are all `done`s.
+  ~Workers();
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  // Never blocks. `task` must not throw. First in, first out.
+  void post(std::function<void()> task, std::function<void()> done);
+  // Main thread: calls the `done` of every task that has ended; how many those were.
+  std::size_t drain();
+  // Main thread: sleeps until a task ends, at most `longest`.
+  void wait(std::chrono::microseconds longest);
+  // How many tasks have been posted and not drained.
+  std::size_t outstanding() const { return outstanding_; }
+
+ private:
+  struct Job {
+    std::function<void()> task;
+    std::function<void()> done;
+  };
+  void run();
+
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::condition_variable ended_signal_;
+  std::deque<Job> waiting_;
+  std::vector<std::function<void()>> ended_;
+  bool closing_ = false;
+  std::size_t outstanding_ = 0;  // main thread only
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace argosy::engine
