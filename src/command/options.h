@@ -1,0 +1,50 @@
+// What a user asked for, typed and with units resolved: filled by cli/, read by the commands. Pure data.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace argosy::command {
+
+enum class ProgressStyle { kAuto, kBar, kPlain, kNone };
+
+// Options that every command shares. Bytes are bytes, rates bytes a second, 0 meaning no limit.
+struct CommonOptions {
+  int ranks = 0;                  // -n; 0: the command's default
+  std::string hosts;              // --hosts a,b:2 as given; empty: this machine
+  std::string hostfile;           // --hostfile
+  std::string launcher_args;      // --launcher-args, split as a shell splits words
+  std::int64_t memory = 64 << 20;  // --memory: the slots of all ranks of a node together
+  std::int64_t chunk_size = 0;    // --chunk-size; 0: chosen by the command
+  std::int64_t bwlimit = 0;       // --bwlimit: for each node and direction
+  double stall_timeout = 60;      // --stall-timeout in seconds; 0: never
+  bool fsync = false;
+  bool read_back = false;
+  bool json = false;
+  bool quiet = false;
+  bool verbose = false;
+  ProgressStyle progress = ProgressStyle::kAuto;
+};
+
+// `argosy send [--from R] [--to R] [--as NAME] [--files-from LIST] [--from0] FILE... DIR`
+struct SendOptions {
+  int from = 0;
+  int to = 1;
+  std::string as;                  // --as: the target's name for a single source; empty: the source's own
+  std::string files_from;          // --files-from: a list of sources, read on the source rank's host; "-" is standard input
+  bool from0 = false;              // --from0: names in that list end in NUL, not in newline
+  std::vector<std::string> files;  // as given; "-" is standard input
+  std::string directory;           // as given, templates unexpanded
+};
+
+struct Options {
+  CommonOptions common;
+  std::variant<SendOptions> command;
+  // The folder in which argosy was started: relative paths start here on every host.
+  std::string start_directory;
+};
+
+}  // namespace argosy::command

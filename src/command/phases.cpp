@@ -1,0 +1,194 @@
+#include "command/phases.h"
+
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "base/activity.h"
+#include "base/error.h"
+#include "base/interrupt.h"
+
+namespace argosy::command {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Two threads overlap reading with hashing and keep a device's queue filled; more would only compete with the ranks that
+// share these cores.
+constexpr std::size_t kIoThreads = 2;
+constexpr double kReportSeconds = 30;
+
+}  // namespace
+
+double patience(const CommonOptions& options, std::int64_t chunk_size) {
+  if (options.stall_timeout <= 0 || options.bwlimit == 0) return options.stall_timeout;
+  return std::max(options.stall_timeout, 4 * static_cast<double>(chunk_size) / static_cast<double>(options.bwlimit));
+}
+
+Phases::Phases(mpi::Session& session, const CommonOptions& options, Observer* observer)
+    : session_(session),
+      options_(options),
+      observer_(observer),
+      workers_(kIoThreads),
+      pulse_(session.transport(), session.hosts(), patience(options, options.chunk_size)),
+      idle_since_(Clock::now()),
+      watched_(idle_since_) {
+  // The loop sleeps for tens of microseconds; the default slack alone is 50. Without it the sleep is longer, no more.
+  static_cast<void>(prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL));
+}
+
+mpi::Verdict Phases::run(const Phase& phase) {
+  std::optional<mpi::Agreement> agreement;
+  bool stopped = false;
+  while (true) {
+    bool busy = session_.transport().poll() > 0;
+    busy = workers_.drain() > 0 || busy;
+    busy = phase.step() || busy;
+    watch(phase);
+    if (base::interrupted() != 0 && !stopped) {
+      stopped = true;
+      phase.stop();
+    }
+    if (!agreement && phase.done()) {
+      mpi::Verdict mine = phase.verdict();
+      mine.interrupted = base::interrupted();
+      agreement = session_.agree(mine);
+    }
+    if (agreement && agreement->reached()) return agreement->verdict();
+    rest(busy);
+  }
+}
+
+void Phases::watch(const Phase& phase) {
+  // Looked at a thousand times a second at most: a chunk must not wait for a clock or a socket.
+  const auto now = Clock::now();
+  if (now - watched_ < std::chrono::milliseconds(1)) return;
+  watched_ = now;
+  pulse_.step([&] {
+    engine::Pulse::Status status = phase.status();
+    status.activity = base::activity();
+    status.interrupted = base::interrupted();
+    return status;
+  });
+  if (observer_ != nullptr) {
+    if (observer_->interrupted()) base::interrupt(SIGINT);
+    Progress progress = expected_;
+    progress.phase = phase.name;
+    progress.bytes = pulse_.bytes();
+    progress.files = static_cast<std::int64_t>(pulse_.files());
+    observer_->progress(progress);
+  }
+  if (const auto line = pulse_.stalled()) throw base::Error(base::Kind::kSystem, {}, 0, *line);
+}
+
+void Phases::rest(bool busy) {
+  const auto now = Clock::now();
+  if (busy) {
+    idle_since_ = now;
+    return;
+  }
+  // MPI moves messages only while somebody is inside a call: look often while data is expected, seldom when it is not.
+  const auto idle = now - idle_since_;
+  if (idle < std::chrono::milliseconds(10)) {
+    workers_.wait(std::chrono::microseconds(30));
+  } else if (idle < std::chrono::seconds(1)) {
+    workers_.wait(std::chrono::milliseconds(1));
+  } else {
+    workers_.wait(std::chrono::milliseconds(4));
+  }
+}
+
+mpi::Verdict Phases::run_task(const std::string& name, std::function<void()> task, std::function<mpi::Verdict()> verdict) {
+  auto failure = std::make_shared<std::optional<base::Failure>>();
+  bool done = !task;
+  if (task) {
+    workers_.post(
+        [task = std::move(task), failure] {
+          try {
+            task();
+          } catch (const base::Error& error) {
+            *failure = error.failure();
+          }
+        },
+        [&done] { done = true; });
+  }
+  Phase phase;
+  phase.name = name;
+  phase.step = [] { return false; };
+  phase.done = [&done] { return done; };
+  phase.verdict = [&] {
+    mpi::Verdict mine = verdict();
+    if (*failure) {
+      mine.failure = signed_here({**failure}).front();
+      ++mine.failed;
+    }
+    return mine;
+  };
+  phase.status = [this, &done] {
+    engine::Pulse::Status status;
+    if (!done) status.waits_for = session_.rank();
+    status.what = "its own disk";
+    return status;
+  };
+  return run(phase);
+}
+
+Report Phases::finish(const Report& mine, int interrupted) {
+  // Nobody leaves the pulse before everybody's last word to rank 0 has been answered.
+  Phase quiet;
+  quiet.name = "report";
+  quiet.step = [] { return false; };
+  quiet.done = [this] { return pulse_.quiet(); };
+  quiet.verdict = [] { return mpi::Verdict{}; };
+  pulse_.close();
+  const mpi::Verdict last = run(quiet);
+  const std::vector<std::string> texts = session_.gather(to_json(mine).dump(), kReportSeconds);
+  Report whole = mine;
+  if (session_.rank() == 0) merge(texts, whole);
+  const int signal_number = std::max(interrupted, last.interrupted);
+  const int code = signal_number != 0 ? 128 + signal_number : base::exit_code(whole.files > 0, whole.errors);
+  // Rank 0 knows the code; under somebody else's launcher every rank ends with it.
+  quiet.verdict = [&] {
+    mpi::Verdict verdict;
+    if (session_.rank() == 0) verdict.succeeded = code;
+    return verdict;
+  };
+  whole.exit = static_cast<int>(run(quiet).succeeded);
+  return whole;
+}
+
+void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
+  whole.ranks.clear();
+  whole.errors.clear();
+  whole.errors_total = whole.files = whole.bytes = whole.bytes_moved = 0;
+  whole.digest.clear();
+  whole.name.clear();
+  for (const std::string& text : texts) {
+    Report part = report_from_json(nlohmann::json::parse(text));
+    whole.ranks.insert(whole.ranks.end(), part.ranks.begin(), part.ranks.end());
+    whole.files += part.files;
+    whole.bytes += part.bytes;
+    whole.bytes_moved += part.bytes_moved;
+    whole.errors_total += part.errors_total;
+    for (base::Failure& failure : part.errors) {
+      if (whole.errors.size() < kErrorsKept) whole.errors.push_back(std::move(failure));
+    }
+    if (whole.digest.empty()) whole.digest = part.digest;
+    if (whole.name.empty()) whole.name = part.name;
+  }
+}
+
+std::vector<base::Failure> Phases::signed_here(std::vector<base::Failure> failures) const {
+  for (base::Failure& failure : failures) {
+    failure.rank = session_.rank();
+    failure.host = session_.host(session_.rank());
+  }
+  return failures;
+}
+
+}  // namespace argosy::command

@@ -1,0 +1,148 @@
+#include "command/report.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+namespace argosy::command {
+
+namespace {
+
+constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+std::string to_base64(std::string_view bytes) {
+  std::string text;
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    const std::size_t count = std::min<std::size_t>(3, bytes.size() - at);
+    std::uint32_t group = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      group = group << 8 | (i < count ? static_cast<unsigned char>(bytes[at + i]) : 0U);
+    }
+    for (std::size_t i = 0; i < 4; ++i) text += i <= count ? kBase64[group >> (18 - 6 * i) & 63] : '=';
+  }
+  return text;
+}
+
+std::string from_base64(std::string_view text) {
+  while (text.ends_with('=')) text.remove_suffix(1);
+  std::string bytes;
+  std::uint32_t bits = 0;
+  int held = 0;
+  for (const char c : text) {
+    const std::size_t value = kBase64.find(c);
+    if (value == std::string_view::npos) throw std::invalid_argument("no base64");
+    bits = bits << 6 | static_cast<std::uint32_t>(value);
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    bytes += static_cast<char>(bits >> held & 0xFF);
+  }
+  return bytes;
+}
+
+// Raw bytes under `key`; where they are not UTF-8, also as they are under `key`_base64.
+void put_bytes(nlohmann::json& object, const std::string& key, const std::string& bytes) {
+  object[key] = base::utf8_or_replacement(bytes);
+  if (!base::is_utf8(bytes)) object[key + "_base64"] = to_base64(bytes);
+}
+
+std::string get_bytes(const nlohmann::json& object, const std::string& key) {
+  if (const auto raw = object.find(key + "_base64"); raw != object.end()) {
+    return from_base64(raw->get_ref<const std::string&>());
+  }
+  return object.value(key, "");
+}
+
+base::Kind kind_from_name(std::string_view name) {
+  using base::Kind;
+  for (const Kind kind : {Kind::kUsage, Kind::kSource, Kind::kDestination, Kind::kIntegrity, Kind::kSystem, Kind::kOrigin}) {
+    if (base::kind_name(kind) == name) return kind;
+  }
+  return Kind::kNone;
+}
+
+nlohmann::json failure_to_json(const base::Failure& failure) {
+  nlohmann::json object = {{"kind", base::kind_name(failure.kind)},
+                           {"rank", failure.rank},
+                           {"host", base::utf8_or_replacement(failure.host)},
+                           {"errno", failure.error_number},
+                           {"message", base::utf8_or_replacement(failure.message)}};
+  put_bytes(object, "path", failure.path);
+  return object;
+}
+
+base::Failure failure_from_json(const nlohmann::json& object) {
+  base::Failure failure;
+  failure.kind = kind_from_name(object.at("kind").get_ref<const std::string&>());
+  failure.path = get_bytes(object, "path");
+  failure.rank = object.at("rank");
+  failure.host = object.at("host");
+  failure.error_number = object.at("errno");
+  failure.message = object.at("message");
+  return failure;
+}
+
+nlohmann::json rank_to_json(const RankReport& rank) {
+  return {{"rank", rank.rank},
+          {"host", base::utf8_or_replacement(rank.host)},
+          {"bytes_read", rank.bytes_read},
+          {"bytes_written", rank.bytes_written},
+          {"peak_rss", rank.peak_rss}};
+}
+
+RankReport rank_from_json(const nlohmann::json& object) {
+  return {object.at("rank"), object.at("host"), object.at("bytes_read"), object.at("bytes_written"),
+          object.at("peak_rss")};
+}
+
+Report read_report(const nlohmann::json& document) {
+  Report report;
+  report.command = document.at("command");
+  report.exit = document.at("exit");
+  report.files = document.at("files");
+  report.bytes = document.at("bytes");
+  report.bytes_moved = document.at("bytes_moved");
+  report.digest = document.value("digest", "");
+  report.name = get_bytes(document, "name");
+  const nlohmann::json& seconds = document.at("seconds");
+  report.seconds = {seconds.at("start"), seconds.at("scan"), seconds.at("transfer"), seconds.at("commit"),
+                    seconds.at("total")};
+  for (const nlohmann::json& rank : document.at("ranks")) report.ranks.push_back(rank_from_json(rank));
+  for (const nlohmann::json& error : document.at("errors")) report.errors.push_back(failure_from_json(error));
+  report.errors_total = document.at("errors_total");
+  return report;
+}
+
+}  // namespace
+
+nlohmann::json to_json(const Report& report) {
+  nlohmann::json document = {{"command", report.command},
+                             {"exit", report.exit},
+                             {"files", report.files},
+                             {"bytes", report.bytes},
+                             {"bytes_moved", report.bytes_moved},
+                             {"seconds",
+                              {{"start", report.seconds.start},
+                               {"scan", report.seconds.scan},
+                               {"transfer", report.seconds.transfer},
+                               {"commit", report.seconds.commit},
+                               {"total", report.seconds.total}}},
+                             {"ranks", nlohmann::json::array()},
+                             {"errors", nlohmann::json::array()},
+                             {"errors_total", report.errors_total}};
+  if (!report.digest.empty()) document["digest"] = report.digest;
+  if (!report.name.empty()) put_bytes(document, "name", report.name);
+  for (const RankReport& rank : report.ranks) document["ranks"].push_back(rank_to_json(rank));
+  for (const base::Failure& failure : report.errors) document["errors"].push_back(failure_to_json(failure));
+  return document;
+}
+
+Report report_from_json(const nlohmann::json& document) {
+  try {
+    return read_report(document);
+  } catch (const std::exception& error) {
+    throw base::Error(base::Kind::kSystem, "", 0, std::string("rank 0 sent a report without sense: ") + error.what());
+  }
+}
+
+}  // namespace argosy::command

@@ -1,0 +1,93 @@
+#include "file/beneath.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/error.h"
+
+namespace argosy::file {
+
+namespace {
+
+using base::Kind;
+
+// `path` without its last component; "/" and "." at the end of the way up.
+std::string parent_of(const std::string& path) {
+  const std::size_t end = path.find_last_not_of('/');
+  if (end == std::string::npos) return "/";
+  const std::size_t slash = path.rfind('/', end);
+  if (slash == std::string::npos) return ".";
+  const std::size_t last = path.find_last_not_of('/', slash);
+  return last == std::string::npos ? "/" : path.substr(0, last + 1);
+}
+
+// The folders that are missing on the way to `path`, the outermost first. Throws where something else is in the way.
+std::vector<std::string> missing_folders(const std::string& path, std::string& existing) {
+  std::vector<std::string> missing;
+  existing = path;
+  while (true) {
+    struct stat status = {};
+    if (stat(existing.c_str(), &status) == 0) {
+      if (!S_ISDIR(status.st_mode)) throw base::system_error(Kind::kDestination, existing, ENOTDIR, "can't be the destination");
+      return {missing.rbegin(), missing.rend()};
+    }
+    if (errno != ENOENT) throw base::system_error(Kind::kDestination, existing, errno, "can't be the destination");
+    missing.push_back(existing);
+    existing = parent_of(existing);
+  }
+}
+
+void check_room(const std::string& existing, std::int64_t bytes) {
+  struct statvfs status = {};
+  if (statvfs(existing.c_str(), &status) != 0) throw base::system_error(Kind::kDestination, existing, errno, "statvfs");
+  if (status.f_blocks == 0) return;  // a file system that has no limit, or tells none
+  const auto blocks = geteuid() == 0 ? status.f_bfree : status.f_bavail;
+  std::int64_t room = 0;
+  if (__builtin_mul_overflow(blocks, status.f_frsize, &room)) return;
+  if (room >= bytes) return;
+  throw base::Error(Kind::kDestination, existing, ENOSPC,
+                    fmt::format("No space left on device: {} bytes are needed, {} are free", bytes, room));
+}
+
+}  // namespace
+
+Folder::Folder(std::string path, std::int64_t bytes) : path_(std::move(path)) {
+  std::string existing;
+  const std::vector<std::string> missing = missing_folders(path_, existing);
+  check_room(existing, bytes);
+  try {
+    for (const std::string& folder : missing) {
+      if (mkdir(folder.c_str(), 0777) == 0) {
+        made_.push_back(folder);
+      } else if (errno != EEXIST) {
+        throw base::system_error(Kind::kDestination, folder, errno, "can't be made");
+      }
+    }
+    fd_ = base::Fd(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd_.valid()) throw base::system_error(Kind::kDestination, path_, errno, "can't be the destination");
+  } catch (const base::Error&) {
+    remove_made();
+    throw;
+  }
+}
+
+std::string Folder::shown(const std::string& name) const {
+  return path_.ends_with('/') ? path_ + name : path_ + '/' + name;
+}
+
+void Folder::sync() const {
+  if (fsync(fd_.get()) != 0) throw base::system_error(Kind::kDestination, path_, errno, "fsync of the folder");
+}
+
+void Folder::remove_made() {
+  // ENOTEMPTY: somebody else has put something there, or this run did, and then it stays.
+  while (!made_.empty() && rmdir(made_.back().c_str()) == 0) made_.pop_back();
+}
+
+}  // namespace argosy::file

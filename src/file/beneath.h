@@ -1,0 +1,33 @@
+// Folders of a destination, and names beneath them. Nothing here follows a symbolic link out of the folder it was given.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+
+namespace argosy::file {
+
+// The destination's folder, made with its parents where missing.
+class Folder {
+ public:
+  // Blocks. Throws base::Error (kDestination): it can't be made, is no folder, or its file system has less room than
+  // `bytes` (checked before anything is made).
+  Folder(std::string path, std::int64_t bytes);
+  int fd() const { return fd_.get(); }
+  const std::string& path() const { return path_; }
+  // What a name beneath it is called in messages.
+  std::string shown(const std::string& name) const;
+  // Makes the names in it durable. Throws base::Error (kDestination).
+  void sync() const;
+  // Removes the folders that the constructor made, as far as they are empty: a run that put nothing there leaves nothing.
+  void remove_made();
+
+ private:
+  std::string path_;
+  base::Fd fd_;
+  std::vector<std::string> made_;
+};
+
+}  // namespace argosy::file

@@ -1,0 +1,206 @@
+#include "mpi/session.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "mpi/agreement_state.h"
+#include "mpi/shared_window.h"
+#include "mpi/transport.h"
+
+namespace argosy::mpi {
+
+namespace {
+
+constexpr std::size_t kLongestHost = 256;
+constexpr int kSystemExit = static_cast<int>(base::Kind::kSystem);
+
+extern "C" void leave_at_once(int /*signal_number*/) { _exit(kSystemExit); }
+
+// Within `seconds` this process is gone, whatever an MPI call does: MPI_Abort and MPI_Finalize can hang on a lost host.
+void arm_exit(unsigned seconds) {
+  std::signal(SIGALRM, leave_at_once);
+  alarm(seconds);
+}
+
+int node_color_of_own() {
+  const char* value = std::getenv("ARGOSY_RANKS_A_NODE");
+  if (value == nullptr || *value == '\0') return MPI_UNDEFINED;
+  if (std::string_view(value) != "1") {
+    throw base::Error(base::Kind::kUsage, {}, 0, "ARGOSY_RANKS_A_NODE: only 1 is known");
+  }
+  return 1;
+}
+
+}  // namespace
+
+void check(int code, const char* call) {
+  if (code == MPI_SUCCESS) return;
+  std::array<char, MPI_MAX_ERROR_STRING> text{};
+  int length = 0;
+  if (MPI_Error_string(code, text.data(), &length) != MPI_SUCCESS) length = 0;
+  throw base::Error(base::Kind::kSystem, {}, 0,
+                    fmt::format("{}: {}", call, std::string_view(text.data(), static_cast<std::size_t>(length))));
+}
+
+std::string library_version() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  check(MPI_Get_library_version(text.data(), &length), "MPI_Get_library_version");
+  std::string_view all(text.data(), static_cast<std::size_t>(length));
+  // MPICH: "MPICH Version:\t4.0.2\nMPICH Release date: ..."; Open MPI: "Open MPI v4.1.4, package: ...".
+  all = all.substr(0, all.find('\n'));
+  all = all.substr(0, all.find(','));
+  std::string line;
+  for (const char c : all) line += c == '\t' ? ' ' : c;
+  return line;
+}
+
+struct Session::Impl {
+  MPI_Comm world = MPI_COMM_NULL;
+  MPI_Comm node = MPI_COMM_NULL;
+  int rank = 0;
+  int size = 0;
+  std::vector<int> leaders;
+  std::vector<std::string> hosts;
+  std::optional<MpiTransport> transport;
+  std::optional<BallotType> ballot_type;
+  std::optional<SharedWindow> window;
+};
+
+Session::Session() : impl_(std::make_unique<Impl>()) {
+  int provided = 0;
+  check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+  if (provided < MPI_THREAD_FUNNELED) {
+    throw base::Error(base::Kind::kSystem, {}, 0, "this MPI can't be used by a program with threads");
+  }
+  // Errors come back as codes, and end the job with a line that says why.
+  check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  check(MPI_Comm_dup(MPI_COMM_WORLD, &impl_->world), "MPI_Comm_dup");
+  check(MPI_Comm_set_errhandler(impl_->world, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  check(MPI_Comm_rank(impl_->world, &impl_->rank), "MPI_Comm_rank");
+  check(MPI_Comm_size(impl_->world, &impl_->size), "MPI_Comm_size");
+  impl_->transport.emplace(impl_->world);
+  impl_->ballot_type.emplace();
+
+  std::array<char, kLongestHost> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0) std::strcpy(name.data(), "unknown");
+  std::vector<char> names(kLongestHost * static_cast<std::size_t>(impl_->size));
+  check(MPI_Allgather(name.data(), static_cast<int>(kLongestHost), MPI_CHAR, names.data(), static_cast<int>(kLongestHost),
+                      MPI_CHAR, impl_->world),
+        "MPI_Allgather");
+  for (int rank = 0; rank < impl_->size; ++rank) {
+    impl_->hosts.emplace_back(names.data() + static_cast<std::size_t>(rank) * kLongestHost);
+  }
+
+  if (node_color_of_own() == MPI_UNDEFINED) {
+    check(MPI_Comm_split_type(impl_->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &impl_->node), "MPI_Comm_split_type");
+  } else {
+    check(MPI_Comm_split(impl_->world, impl_->rank, 0, &impl_->node), "MPI_Comm_split");
+  }
+  check(MPI_Comm_set_errhandler(impl_->node, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  int leader = impl_->rank;
+  check(MPI_Bcast(&leader, 1, MPI_INT, 0, impl_->node), "MPI_Bcast");
+  impl_->leaders.resize(static_cast<std::size_t>(impl_->size));
+  check(MPI_Allgather(&leader, 1, MPI_INT, impl_->leaders.data(), 1, MPI_INT, impl_->world), "MPI_Allgather");
+}
+
+Session::~Session() = default;
+
+int Session::rank() const { return impl_->rank; }
+int Session::size() const { return impl_->size; }
+const std::string& Session::host(int rank) const { return impl_->hosts.at(static_cast<std::size_t>(rank)); }
+const std::vector<std::string>& Session::hosts() const { return impl_->hosts; }
+int Session::node_of(int rank) const { return impl_->leaders.at(static_cast<std::size_t>(rank)); }
+core::Transport& Session::transport() { return *impl_->transport; }
+
+std::span<std::byte> Session::allocate_pool(std::size_t bytes) {
+  impl_->window.emplace(impl_->world, impl_->node, bytes);
+  for (const auto& [rank, memory] : impl_->window->neighbours()) impl_->transport->show_memory(rank, memory);
+  return impl_->window->own();
+}
+
+Agreement Session::agree(const Verdict& mine) {
+  return Agreement(start_agreement(impl_->world, *impl_->ballot_type, mine));
+}
+
+std::vector<std::string> Session::gather(const std::string& text, double seconds) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  const auto wait = [&](MPI_Request request) {
+    int flag = 0;
+    while (true) {
+      check(MPI_Test(&request, &flag, MPI_STATUS_IGNORE), "MPI_Test");
+      if (flag != 0) return;
+      if (std::chrono::steady_clock::now() > give_up) {
+        throw base::Error(base::Kind::kSystem, {}, 0, "a rank gives no report");
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+  };
+  const bool root = impl_->rank == 0;
+  const auto ranks = static_cast<std::size_t>(impl_->size);
+  const int length = static_cast<int>(text.size());
+  std::vector<int> lengths(root ? ranks : 0);
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Igather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, 0, impl_->world, &request), "MPI_Igather");
+  wait(request);
+  std::vector<int> starts(lengths.size());
+  int total = 0;
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    starts[i] = total;
+    if (__builtin_add_overflow(total, lengths[i], &total)) {
+      throw base::Error(base::Kind::kSystem, {}, 0, "the ranks' reports are too long");
+    }
+  }
+  std::vector<char> all(static_cast<std::size_t>(total));
+  check(MPI_Igatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR, 0, impl_->world,
+                     &request),
+        "MPI_Igatherv");
+  wait(request);
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    texts.emplace_back(all.data() + starts[i], static_cast<std::size_t>(lengths[i]));
+  }
+  return texts;
+}
+
+void Session::end(int code) {
+  std::fflush(nullptr);
+  impl_->window.reset();
+  // The result stands; a finalize that hangs (MPICH 4.0.2 over UCX, pmodels/mpich#6596) must not change the exit code.
+  static int exit_code;
+  exit_code = code;
+  std::signal(SIGALRM, [](int) { _exit(exit_code); });
+  alarm(3);
+#ifdef MPICH_NAME
+  if (code == 0) {
+    // MPICH's launcher takes a process that leaves with 0 for ended well; nothing is left to finalize.
+    static_cast<void>(MPI_Barrier(impl_->world));
+    _exit(0);
+  }
+#endif
+  static_cast<void>(MPI_Finalize());
+  _exit(code);
+}
+
+void Session::abort(int code) {
+  std::fflush(nullptr);
+  arm_exit(2);
+  static_cast<void>(MPI_Abort(MPI_COMM_WORLD, code));
+  _exit(code);
+}
+
+}  // namespace argosy::mpi
