@@ -55,7 +55,8 @@ std::string get_bytes(const nlohmann::json& object, const std::string& key) {
 
 base::Kind kind_from_name(std::string_view name) {
   using base::Kind;
-  for (const Kind kind : {Kind::kUsage, Kind::kSource, Kind::kDestination, Kind::kIntegrity, Kind::kSystem, Kind::kOrigin}) {
+  for (const Kind kind :
+       {Kind::kUsage, Kind::kSource, Kind::kDestination, Kind::kIntegrity, Kind::kSystem, Kind::kOrigin}) {
     if (base::kind_name(kind) == name) return kind;
   }
   return Kind::kNone;

@@ -188,19 +188,21 @@ class Send {
     // A neighbour works out of the sender's slots; it needs its own only where memory can't be shared.
     if (is_from()) slots = std::min(kMostSlots, neighbours ? all - kNeighbourSlots : all);
     if (is_to()) slots = neighbours ? kNeighbourSlots : std::min(kMostSlots, all);
-    pool_.emplace(session_.allocate_pool(slots * bytes), bytes);
+    const std::span<std::byte> memory = session_.allocate_pool(slots * bytes);
+    const std::span<std::byte> none;
+    pools_.emplace(engine::Pools{engine::Pool(is_from() ? memory : none, bytes), {engine::Pool(is_to() ? memory : none, bytes)}});
   }
 
   void transfer() {
     engine::Transfer::Settings settings;
     settings.origin.chunk_size = options_.common.chunk_size;
-    settings.origin.ahead = std::max<std::size_t>(1, std::min<std::size_t>(8, pool_->slots() / 2));
+    settings.origin.ahead = std::max<std::size_t>(1, std::min<std::size_t>(8, pools_->reading.slots() / 2));
     settings.relay.bwlimit = options_.common.bwlimit;
     if (is_to()) {
       sink_ = std::make_unique<file::Writer>(folder_ ? &*folder_ : nullptr,
                                              file::Writer::Settings{options_.common.fsync, options_.common.read_back});
     }
-    engine::Transfer transfer(session_.transport(), phases_.workers(), *pool_, route_, source_.get(), sink_.get(), settings);
+    engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, route_, source_.get(), sink_.get(), settings);
     Phase phase;
     phase.name = "transfer";
     phase.step = [&] { return transfer.step(); };
@@ -287,7 +289,7 @@ class Send {
   mpi::Verdict moved_;
   int interrupted_ = 0;
   std::optional<file::Folder> folder_;
-  std::optional<engine::Pool> pool_;
+  std::optional<engine::Pools> pools_;
   std::unique_ptr<file::Reader> source_;
   std::unique_ptr<file::Writer> sink_;
   std::int64_t bytes_read_ = 0;

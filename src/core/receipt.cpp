@@ -10,6 +10,15 @@ constexpr std::uint32_t kMagic = 0x52475241;  // "ARGR"
 constexpr std::size_t kChecksum = 8;
 }  // namespace
 
+Receipt& Receipt::operator+=(const Receipt& other) {
+  chunks += other.chunks;
+  bytes += other.bytes;
+  files += other.files;
+  failed.insert(failed.end(), other.failed.begin(), other.failed.end());
+  stopped += other.stopped;
+  return *this;
+}
+
 std::vector<std::byte> encode_receipt(const Receipt& receipt) {
   std::vector<std::byte> bytes;
   base::Writer writer(bytes);
@@ -17,7 +26,8 @@ std::vector<std::byte> encode_receipt(const Receipt& receipt) {
   writer.put(receipt.chunks);
   writer.put(receipt.bytes);
   writer.put(receipt.files);
-  writer.put(static_cast<std::uint8_t>((receipt.stop ? 1 : 0) | (receipt.last ? 2 : 0)));
+  writer.put(receipt.stopped);
+  writer.put(static_cast<std::uint8_t>(receipt.last ? 1 : 0));
   writer.put(static_cast<std::uint32_t>(receipt.failed.size()));
   for (const std::uint64_t entry : receipt.failed) writer.put(entry);
   writer.put(base::checksum_of(bytes));
@@ -34,11 +44,11 @@ std::optional<Receipt> decode_receipt(std::span<const std::byte> bytes) {
   receipt.chunks = reader.get<std::uint64_t>();
   receipt.bytes = reader.get<std::int64_t>();
   receipt.files = reader.get<std::uint64_t>();
+  receipt.stopped = reader.get<std::uint32_t>();
   const auto flags = reader.get<std::uint8_t>();
-  receipt.stop = (flags & 1U) != 0;
-  receipt.last = (flags & 2U) != 0;
+  receipt.last = flags == 1;
   const auto count = reader.get<std::uint32_t>();
-  if (!reader.ok() || flags > 3 || count > kFailuresAReceipt || reader.left() != std::size_t{count} * 8) return std::nullopt;
+  if (!reader.ok() || flags > 1 || count > kFailuresAReceipt || reader.left() != std::size_t{count} * 8) return std::nullopt;
   receipt.failed.resize(count);
   for (std::uint64_t& entry : receipt.failed) entry = reader.get<std::uint64_t>();
   return receipt;

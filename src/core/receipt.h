@@ -18,11 +18,13 @@ struct Receipt {
   std::uint64_t chunks = 0;           // dealt with
   std::int64_t bytes = 0;             // verified and written
   std::uint64_t files = 0;            // committed
-  std::vector<std::uint64_t> failed;  // entries that this destination could not commit; at most kFailuresAReceipt
-  bool stop = false;                  // it can take no more, whatever comes
-  bool last = false;                  // it has dealt with everything
+  std::vector<std::uint64_t> failed;  // entries that could not be committed, each once a destination; kFailuresAReceipt at most travel
+  std::uint32_t stopped = 0;          // how many destinations can take no more, whatever comes
+  bool last = false;                  // everything has been dealt with
 
-  bool empty() const { return chunks == 0 && bytes == 0 && files == 0 && failed.empty() && !stop && !last; }
+  bool empty() const { return chunks == 0 && bytes == 0 && files == 0 && failed.empty() && stopped == 0 && !last; }
+  // The sum of two destinations' receipts; `last` is not summed, it is for their parent to say.
+  Receipt& operator+=(const Receipt& other);
 };
 
 std::vector<std::byte> encode_receipt(const Receipt& receipt);

@@ -2,15 +2,11 @@
 
 namespace argosy::core {
 
-int Direct::from(int rank, std::uint64_t /*chunk*/) const { return rank == to_ ? from_ : kNobody; }
-
-std::vector<int> Direct::to(int rank, std::uint64_t /*chunk*/) const {
-  return rank == from_ ? std::vector{to_} : std::vector<int>{};
+std::optional<Hop> Direct::incoming(int rank, int /*lane*/, std::uint64_t nth) const {
+  return rank == to_ ? std::optional(Hop{from_, nth}) : std::nullopt;
 }
 
-int Direct::receipts_to(int rank) const { return rank == to_ ? from_ : kNobody; }
-
-std::vector<int> Direct::receipts_from(int rank) const {
+std::vector<int> Direct::to(int rank, std::uint64_t /*chunk*/) const {
   return rank == from_ ? std::vector{to_} : std::vector<int>{};
 }
 

@@ -1,30 +1,47 @@
-// Routes: for rank r and chunk k, who hands it to me and to whom I hand it on. Pure functions of rank and chunk, no MPI in
-// them, so that they can be tested for every size and driven by a simulated clock.
+// Routes: who hands which chunk to whom, in what order. Pure functions of rank and chunk, no MPI in them, so that they can
+// be tested for every size and driven by a simulated clock.
+//
+// Chunks travel in lanes. A lane is a sequence that does not wait for another: each rank takes the chunks of a lane in an
+// order that both it and whoever hands them on know, and keeps slots for each lane, so that a full one never stops another.
+// Besides there is one tree for the small messages: manifest pages go down it, answers and receipts come up.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace argosy::core {
 
 inline constexpr int kNobody = -1;
 
+// One chunk's way into a rank.
+struct Hop {
+  int from = kNobody;
+  std::uint64_t chunk = 0;
+  friend bool operator==(const Hop&, const Hop&) = default;
+};
+
 class Route {
  public:
   virtual ~Route() = default;
-  // The rank that puts the stream's chunks in, sends the manifest and gets the receipts.
+  // The rank that sends the manifest and gets the receipts.
   virtual int root() const = 0;
   // True when the rank writes what it gets.
   virtual bool is_destination(int rank) const = 0;
-  // True when any chunk is handed to the rank.
-  virtual bool receives(int rank) const = 0;
-  // Who hands chunk `chunk` to `rank`: kNobody for the rank that puts it in and for ranks it does not pass.
-  virtual int from(int rank, std::uint64_t chunk) const = 0;
-  // To whom `rank` hands chunk `chunk`, in the order in which it does.
+  virtual int lanes() const { return 1; }
+  // The lane that a chunk travels on.
+  virtual int lane(std::uint64_t /*chunk*/) const { return 0; }
+  // The rank that puts the chunk in.
+  virtual int origin(std::uint64_t /*chunk*/) const { return root(); }
+  // The `nth` chunk (from 0) that is handed to `rank` on `lane`; nothing where no chunk ever comes there.
+  virtual std::optional<Hop> incoming(int rank, int lane, std::uint64_t nth) const = 0;
+  // To whom `rank` hands the chunk, in the order in which it does.
   virtual std::vector<int> to(int rank, std::uint64_t chunk) const = 0;
-  // To whom `rank` sends its manifest answers and receipts (kNobody for the root), and who sends it theirs.
-  virtual int receipts_to(int rank) const = 0;
-  virtual std::vector<int> receipts_from(int rank) const = 0;
+  // How many chunks the stream has when `last` is the one that says so.
+  virtual std::uint64_t stream_length(std::uint64_t last) const { return last + 1; }
+  // The tree of the small messages: kNobody for its root, which is root(), and for ranks that have no part.
+  virtual int parent(int rank) const = 0;
+  virtual std::vector<int> children(int rank) const = 0;
 };
 
 // From one rank to another, as `send` goes.
@@ -33,11 +50,10 @@ class Direct final : public Route {
   Direct(int from, int to) : from_(from), to_(to) {}
   int root() const override { return from_; }
   bool is_destination(int rank) const override { return rank == to_; }
-  bool receives(int rank) const override { return rank == to_; }
-  int from(int rank, std::uint64_t chunk) const override;
+  std::optional<Hop> incoming(int rank, int lane, std::uint64_t nth) const override;
   std::vector<int> to(int rank, std::uint64_t chunk) const override;
-  int receipts_to(int rank) const override;
-  std::vector<int> receipts_from(int rank) const override;
+  int parent(int rank) const override { return rank == to_ ? from_ : kNobody; }
+  std::vector<int> children(int rank) const override { return to(rank, 0); }
 
  private:
   int from_;

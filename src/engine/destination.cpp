@@ -12,8 +12,7 @@ namespace argosy::engine {
 
 namespace {
 
-// A receive for the next page stands only while fewer files than these are unfinished: the credit that bounds what an
-// origin can make a destination hold.
+// The next page is taken only while fewer files than these are unfinished: what bounds the manifest that is held.
 constexpr std::size_t kUnfinishedFiles = 4 * core::kEntriesAPage;
 
 base::Failure integrity(const std::string& path, std::string message) {
@@ -22,42 +21,24 @@ base::Failure integrity(const std::string& path, std::string message) {
 
 }  // namespace
 
-Destination::Destination(core::Transport& transport, Workers& workers, const core::Route& route, core::Sink& sink)
-    : transport_(transport), workers_(workers), sink_(sink), origin_(route.receipts_to(transport.rank())) {
-  page_buffer_.resize(core::kPageBytes);
-}
+Destination::Destination(Workers& workers, Relay& relay, Control& control, core::Sink& sink)
+    : workers_(workers), relay_(relay), control_(control), sink_(sink) {}
 
-Destination::~Destination() {
-  if (page_receive_) transport_.cancel(*page_receive_);
-}
+bool Destination::has_room() const { return !examining_ && files_.size() < kUnfinishedFiles; }
 
 bool Destination::step() {
-  const bool received = receive_pages();
-  return send_receipt() || received;
-}
-
-bool Destination::receive_pages() {
-  if (page_receive_ || examining_ || last_page_seen_ || files_.size() >= kUnfinishedFiles) return false;
-  page_receive_ = transport_.receive(origin_, core::Tag::kPage, page_buffer_, [this](int, std::size_t bytes) {
-    page_receive_.reset();
-    page_arrived(bytes);
-  });
+  if (done_) return false;
+  if (last_ && !stream_ended_ && relay_.has_all()) take_last();
+  receipt_.last = stream_ended_ && tasks_ == 0 && files_.empty();
+  if (receipt_.empty()) return false;
+  done_ = receipt_.last;
+  control_.add(std::exchange(receipt_, {}));
   return true;
 }
 
-void Destination::page_arrived(std::size_t bytes) {
-  base::note_activity();
-  std::string why;
-  auto page = core::decode_page(std::span(page_buffer_).first(bytes), why);
-  if (page && (page->number != next_page_ || page->first != entries_)) {
-    page.reset();
-    why = "a manifest page came out of its order";
-  }
-  if (!page) return give_up(why);
-  ++next_page_;
-  entries_ += page->entries.size();
-  last_page_seen_ = page->last;
-  if (page->last) return;
+void Destination::page_arrived(core::Page page) {
+  entries_ += page.entries.size();
+  if (page.last) return;
   examining_ = true;
   ++tasks_;
   struct Examination {
@@ -66,7 +47,7 @@ void Destination::page_arrived(std::size_t bytes) {
     std::optional<base::Failure> failure;
   };
   auto task = std::make_shared<Examination>();
-  task->page = std::move(*page);
+  task->page = std::move(page);
   workers_.post(
       [this, task] {
         try {
@@ -100,8 +81,7 @@ void Destination::examined(const core::Page& page, const std::vector<bool>& want
     }
   }
   if (stream_ended_) end_stream();  // it was given up meanwhile: these will get no data
-  auto bytes = std::make_shared<const std::vector<std::byte>>(core::encode_answer({page.number, wanted}));
-  transport_.send(origin_, core::Tag::kAnswer, *bytes, [bytes] {});
+  control_.answer({page.number, wanted});
 }
 
 void Destination::arrived(Arrival arrival) {
@@ -111,7 +91,8 @@ void Destination::arrived(Arrival arrival) {
   if (const std::string why = refuse(view); !why.empty()) return give_up(why);
   ++receipt_.chunks;
   stream_bytes_ += view.head.payload;
-  auto jobs = std::make_shared<std::vector<Job>>(prepare(view));
+  const core::Head head = view.head;
+  auto jobs = std::make_shared<std::vector<Job>>(prepare(view, arrival.own));
   if (!jobs->empty()) {
     ++tasks_;
     // The message goes with `done`: its slot is given back on the main thread.
@@ -124,7 +105,7 @@ void Destination::arrived(Arrival arrival) {
           worked(*jobs);
         });
   }
-  if (view.head.last) take_last(view.head);
+  if (head.last) last_ = head;
 }
 
 std::string Destination::refuse(const core::ChunkView& view) const {
@@ -140,7 +121,7 @@ std::string Destination::refuse(const core::ChunkView& view) const {
   return {};
 }
 
-std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view) {
+std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view, bool own) {
   std::vector<Job> jobs;
   std::span<const std::byte> rest = view.payload;
   std::vector<std::uint64_t> ended;
@@ -165,6 +146,7 @@ std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view) 
     job.record = record;
     job.data = data;
     job.path = file.entry.path;
+    job.verified = own;
     // A small file's only data and its end stand side by side: one visit to the disk does it all.
     const bool has_next = i + 1 < view.records.size();
     if (has_next && file.written == 0 && file.writing == 1) {
@@ -183,7 +165,7 @@ std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view) 
 
 void Destination::work(Job& job) noexcept {
   try {
-    const base::Digest digest = base::digest_of(job.data, job.record.offset);
+    const base::Digest digest = job.verified ? job.record.digest : base::digest_of(job.data, job.record.offset);
     if (digest != job.record.digest) {
       job.failure = integrity(job.path, fmt::format("bytes {} to {} were damaged on their way", job.record.offset,
                                                     job.record.offset + job.record.length));
@@ -293,7 +275,8 @@ void Destination::committed(std::uint64_t index, const std::string& path, const 
   counts_.name = path;
 }
 
-void Destination::take_last(const core::Head& head) {
+void Destination::take_last() {
+  const core::Head head = *last_;
   if (!stopped_ && (head.stream_bytes != stream_bytes_ || head.stream_entries != entries_)) {
     return give_up(fmt::format("{} bytes of {} files arrived, {} of {} were sent", stream_bytes_, entries_, head.stream_bytes,
                                head.stream_entries));
@@ -305,40 +288,16 @@ void Destination::give_up(std::string why) {
   if (given_up_) return;
   given_up_ = true;
   failures_.push_back(integrity({}, std::move(why)));
-  receipt_.stop = true;
+  receipt_.stopped = 1;
   for (auto& [index, file] : files_) file.failed = true;
   end_stream();
 }
 
 void Destination::end_stream() {
   stream_ended_ = true;
-  last_page_seen_ = true;
   std::vector<std::uint64_t> unfinished;
   for (const auto& [index, file] : files_) unfinished.push_back(index);
   for (const std::uint64_t index : unfinished) settle(index);
-}
-
-bool Destination::send_receipt() {
-  if (receipt_under_way_ || last_receipt_sent_) return false;
-  core::Receipt receipt = std::exchange(receipt_, {});
-  if (receipt.failed.size() > core::kFailuresAReceipt) {
-    receipt_.failed.assign(receipt.failed.begin() + core::kFailuresAReceipt, receipt.failed.end());
-    receipt.failed.resize(core::kFailuresAReceipt);
-  }
-  receipt.last = stream_ended_ && tasks_ == 0 && files_.empty() && receipt_.failed.empty();
-  if (receipt.empty()) return false;
-  receipt_under_way_ = true;
-  auto bytes = std::make_shared<const std::vector<std::byte>>(core::encode_receipt(receipt));
-  transport_.send(origin_, core::Tag::kReceipt, *bytes, [this, bytes, last = receipt.last] {
-    receipt_under_way_ = false;
-    last_receipt_sent_ = last;
-  });
-  return true;
-}
-
-std::pair<int, std::string> Destination::waits_for() const {
-  if (tasks_ > 0) return {transport_.rank(), "its own disk"};
-  return {origin_, stream_ended_ ? "the end of the job" : last_page_seen_ || next_page_ > 0 ? "data" : "the manifest"};
 }
 
 }  // namespace argosy::engine

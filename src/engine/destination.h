@@ -9,7 +9,6 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "base/digest.h"
@@ -18,8 +17,7 @@
 #include "core/endpoint.h"
 #include "core/manifest.h"
 #include "core/receipt.h"
-#include "core/route.h"
-#include "core/transport.h"
+#include "engine/control.h"
 #include "engine/relay.h"
 #include "engine/workers.h"
 
@@ -37,23 +35,23 @@ class Destination {
     std::string name;                    // of the last file committed or in place
   };
   // All of them outlive the destination.
-  Destination(core::Transport& transport, Workers& workers, const core::Route& route, core::Sink& sink);
-  ~Destination();
-  Destination(const Destination&) = delete;
-  Destination& operator=(const Destination&) = delete;
+  Destination(Workers& workers, Relay& relay, Control& control, core::Sink& sink);
 
+  // A page may come: the files that are unfinished are not too many.
+  bool has_room() const;
+  void page_arrived(core::Page page);
   // A chunk has come; in any order.
   void arrived(Arrival arrival);
-  // Starts what can be started; true when anything was.
+  // Passes on what has been done; true when that was anything.
   bool step();
-  // The last receipt is on its way, and nothing will be written any more.
-  bool done() const { return last_receipt_sent_; }
+  // Nothing will be written any more.
+  bool done() const { return done_; }
   // The job has been asked to stop: what is unfinished when the stream ends is taken away, and is no failure.
   void stop() { stopped_ = true; }
   const Counts& counts() const { return counts_; }
   const std::vector<base::Failure>& failures() const { return failures_; }
-  // The rank that this one waits for (this rank itself while it writes), and for what.
-  std::pair<int, std::string> waits_for() const;
+  // It waits for its disk.
+  bool is_writing() const { return tasks_ > 0; }
 
  private:
   // A wanted file, until it is committed or discarded.
@@ -69,48 +67,42 @@ class Destination {
   struct Job {
     core::Record record;
     std::span<const std::byte> data;
+    bool verified = false;            // it has not travelled: nothing to check
     std::optional<core::Record> end;  // the file is whole with this record: commit at once
     std::string path;
     std::optional<base::Failure> failure;
   };
 
-  bool receive_pages();
-  void page_arrived(std::size_t bytes);
   void examined(const core::Page& page, const std::vector<bool>& wanted);
   std::string refuse(const core::ChunkView& view) const;
-  std::vector<Job> prepare(const core::ChunkView& view);
+  std::vector<Job> prepare(const core::ChunkView& view, bool own);
   void work(Job& job) noexcept;
   void worked(const std::vector<Job>& jobs);
   void fail(std::uint64_t index, File& file, std::optional<base::Failure> failure);
   void settle(std::uint64_t index);
   void commit(std::uint64_t index, File file);
   void committed(std::uint64_t index, const std::string& path, const core::Record& end, std::optional<base::Failure> failure);
-  void take_last(const core::Head& head);
+  void take_last();
   void give_up(std::string why);
   void end_stream();
-  bool send_receipt();
 
-  core::Transport& transport_;
   Workers& workers_;
+  Relay& relay_;
+  Control& control_;
   core::Sink& sink_;
-  int origin_;
 
-  std::vector<std::byte> page_buffer_;
-  std::optional<core::Transport::Ticket> page_receive_;
   bool examining_ = false;
-  bool last_page_seen_ = false;
-  std::uint64_t next_page_ = 0;
   std::uint64_t entries_ = 0;
   std::unordered_map<std::uint64_t, File> files_;
 
   std::size_t tasks_ = 0;
   std::int64_t stream_bytes_ = 0;
+  std::optional<core::Head> last_;
   bool stream_ended_ = false;
   bool given_up_ = false;
   bool stopped_ = false;
+  bool done_ = false;
   core::Receipt receipt_;
-  bool receipt_under_way_ = false;
-  bool last_receipt_sent_ = false;
   Counts counts_;
   std::vector<base::Failure> failures_;
 };

@@ -8,39 +8,20 @@
 
 namespace argosy::engine {
 
-Origin::Origin(core::Transport& transport, Workers& workers, Pool& pool, Relay& relay, const core::Route& route,
-               core::Source& source, Settings settings)
-    : transport_(transport),
-      workers_(workers),
+Origin::Origin(Workers& workers, Pool& pool, Relay& relay, Control& control, core::Source& source, Settings settings)
+    : workers_(workers),
       pool_(pool),
       relay_(relay),
+      control_(control),
       source_(source),
       settings_(settings),
-      children_(route.receipts_from(transport.rank())),
-      planner_(settings.chunk_size) {
-  for (const int child : children_) {
-    answer_buffers_[child].resize(core::kAnswerBytes);
-    receipt_buffers_[child].resize(core::kReceiptBytes);
-    last_receipts_[child] = false;
-    receive_answer(child);
-    receive_receipt(child);
-  }
-}
-
-Origin::~Origin() {
-  for (const auto& [child, ticket] : receives_) transport_.cancel(ticket);
-}
+      planner_(settings.chunk_size) {}
 
 bool Origin::step() {
   const bool walked = walk();
   const bool planned = plan();
   const bool put = put_ready();
   return walked || planned || put;
-}
-
-bool Origin::done() const {
-  return last_put_ && relay_.idle() &&
-         std::all_of(last_receipts_.begin(), last_receipts_.end(), [](const auto& child) { return child.second; });
 }
 
 void Origin::stop() {
@@ -86,42 +67,24 @@ void Origin::page_read(core::Listing listing) {
   page.entries = std::move(listing.entries);
   counts_.entries += page.entries.size();
   walked_ = page.last;
-  auto bytes = std::make_shared<const std::vector<std::byte>>(core::encode_page(page));
-  for (const int child : children_) transport_.send(child, core::Tag::kPage, *bytes, [bytes] { base::note_activity(); });
-  if (page.last) return;
-  Unanswered& waiting = unanswered_[page.number];
-  waiting.wanted.assign(page.entries.size(), false);
-  waiting.page = std::move(page);
+  // The answer of a destination on this very rank may come before send_page returns.
+  if (!page.last) unanswered_.emplace(page.number, page);
+  control_.send_page(page);
 }
 
-void Origin::receive_answer(int child) {
-  const auto place = std::make_pair(child, core::Tag::kAnswer);
-  receives_[place] = transport_.receive(child, core::Tag::kAnswer, answer_buffers_[child], [this, child, place](int, std::size_t bytes) {
-    receives_.erase(place);
-    const auto answer = core::decode_answer(std::span(answer_buffers_[child]).first(bytes));
-    if (!answer) throw base::Error(base::Kind::kIntegrity, {}, 0, "a manifest answer was damaged on its way");
-    receive_answer(child);
-    if (stopped_) return;
-    const auto found = unanswered_.find(answer->page);
-    if (found == unanswered_.end() || answer->wanted.size() != found->second.wanted.size()) {
-      throw base::Error(base::Kind::kIntegrity, {}, 0, "a manifest answer is about no page of ours");
-    }
-    Unanswered& waiting = found->second;
-    for (std::size_t i = 0; i < answer->wanted.size(); ++i) {
-      waiting.wanted[i] = waiting.wanted[i] || answer->wanted[i];
-    }
-    if (++waiting.answers == children_.size()) answered(answer->page);
-  });
-}
-
-void Origin::answered(std::uint64_t number) {
-  const Unanswered waiting = std::move(unanswered_.extract(number).mapped());
+void Origin::answered(const core::Answer& answer) {
+  if (stopped_) return;
+  const auto found = unanswered_.find(answer.page);
+  if (found == unanswered_.end() || answer.wanted.size() != found->second.entries.size()) {
+    throw base::Error(base::Kind::kIntegrity, {}, 0, "a manifest answer is about no page of ours");
+  }
+  const core::Page page = std::move(unanswered_.extract(found).mapped());
   std::vector<std::uint64_t> unwanted;
-  for (std::size_t i = 0; i < waiting.page.entries.size(); ++i) {
-    const core::Entry& entry = waiting.page.entries[i];
+  for (std::size_t i = 0; i < page.entries.size(); ++i) {
+    const core::Entry& entry = page.entries[i];
     if (!entry.readable()) continue;
-    const std::uint64_t index = waiting.page.first + i;
-    if (!waiting.wanted[i]) {
+    const std::uint64_t index = page.first + i;
+    if (!answer.wanted[i]) {
       unwanted.push_back(index);
       continue;
     }
@@ -142,30 +105,25 @@ void Origin::answered(std::uint64_t number) {
       [] {});
 }
 
-void Origin::receive_receipt(int child) {
-  const auto place = std::make_pair(child, core::Tag::kReceipt);
-  receives_[place] = transport_.receive(child, core::Tag::kReceipt, receipt_buffers_[child], [this, child, place](int, std::size_t bytes) {
-    receives_.erase(place);
-    const auto receipt = core::decode_receipt(std::span(receipt_buffers_[child]).first(bytes));
-    if (!receipt) throw base::Error(base::Kind::kIntegrity, {}, 0, "a receipt was damaged on its way");
-    base::note_activity();
-    counts_.bytes_delivered += receipt->bytes;
-    counts_.files_delivered += receipt->files;
-    for (const std::uint64_t entry : receipt->failed) {
-      // Nobody can take it any more: no need to read the rest.
-      if (++failed_at_[entry] < children_.size()) continue;
-      failed_at_.erase(entry);
-      planner_.end(entry);
-      const auto account = accounts_.find(entry);
-      if (account == accounts_.end()) continue;
-      account->second.planned = true;
-      if (account->second.failure == base::Kind::kNone) account->second.failure = base::Kind::kDestination;
-      finish_if_read(entry);
-    }
-    if (receipt->stop) stop();
-    last_receipts_[child] = receipt->last;
-    if (!receipt->last) receive_receipt(child);
-  });
+void Origin::received(const core::Receipt& receipt) {
+  counts_.bytes_delivered += receipt.bytes;
+  counts_.files_delivered += receipt.files;
+  for (const std::uint64_t entry : receipt.failed) {
+    // Once nobody can take it any more, the rest need not be read.
+    if (++failed_at_[entry] == control_.destinations()) give_up(entry);
+  }
+  destinations_stopped_ += receipt.stopped;
+  if (destinations_stopped_ == control_.destinations()) stop();
+}
+
+void Origin::give_up(std::uint64_t entry) {
+  failed_at_.erase(entry);
+  planner_.end(entry);
+  const auto account = accounts_.find(entry);
+  if (account == accounts_.end()) return;
+  account->second.planned = true;
+  if (account->second.failure == base::Kind::kNone) account->second.failure = base::Kind::kDestination;
+  finish_if_read(entry);
 }
 
 bool Origin::plan() {
@@ -335,17 +293,8 @@ void Origin::put(std::uint64_t chunk, Fill fill, bool last) {
   const std::size_t bytes = core::seal_chunk(pool_.bytes(fill.slot), head, fill.records);
   last_put_ = last;
   ++next_put_;
-  relay_.put(chunk, fill.slot, bytes);
+  relay_.put(chunk, pool_, fill.slot, bytes);
   base::note_activity();
-}
-
-std::pair<int, std::string> Origin::waits_for() const {
-  if (reading_ > 0 || walking_ || closing_ > 0) return {transport_.rank(), "its own source"};
-  if (const int peer = relay_.waits_for(); peer != core::kNobody) return {peer, "a chunk to be taken"};
-  for (const auto& [child, last] : last_receipts_) {
-    if (!last) return {child, last_put_ ? "its last receipt" : "its answer to the manifest"};
-  }
-  return {core::kNobody, {}};
 }
 
 }  // namespace argosy::engine

@@ -1,6 +1,6 @@
 // The origin: the rank that puts a stream in. It walks the source, sends the manifest's pages ahead, plans chunks for the
 // entries that the destinations want, has the I/O threads read and hash them, and puts them on the relay in order. A file's
-// end follows its data, with the digest of the whole. It is done when every destination has given its last receipt.
+// end follows its data, with the digest of the whole.
 //
 // Memory: at most kPagesAhead pages wait for answers, at most two pages' entries wait to be planned, and data lives in
 // slots. A source that fails in the middle of a file ends that file; the stream goes on.
@@ -9,9 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <string>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "base/digest.h"
@@ -21,8 +19,7 @@
 #include "core/manifest.h"
 #include "core/plan.h"
 #include "core/receipt.h"
-#include "core/route.h"
-#include "core/transport.h"
+#include "engine/control.h"
 #include "engine/pool.h"
 #include "engine/relay.h"
 #include "engine/workers.h"
@@ -44,21 +41,21 @@ class Origin {
     std::optional<base::Digest> digest;  // of the last file that was read whole
   };
   // All of them outlive the origin.
-  Origin(core::Transport& transport, Workers& workers, Pool& pool, Relay& relay, const core::Route& route,
-         core::Source& source, Settings settings);
-  ~Origin();
-  Origin(const Origin&) = delete;
-  Origin& operator=(const Origin&) = delete;
+  Origin(Workers& workers, Pool& pool, Relay& relay, Control& control, core::Source& source, Settings settings);
 
   // Starts what can be started; true when anything was. Throws base::Error when a peer breaks the protocol.
   bool step();
-  bool done() const;
+  // Everything has been put in.
+  bool done() const { return last_put_; }
+  // What the destinations want of a page, and what they have done.
+  void answered(const core::Answer& answer);
+  void received(const core::Receipt& receipt);
   // The stream ends early: what has not been read never will be.
   void stop();
   const Counts& counts() const { return counts_; }
   const std::vector<base::Failure>& failures() const { return failures_; }
-  // The rank that this one waits for (this rank itself while it reads), and for what.
-  std::pair<int, std::string> waits_for() const;
+  // It waits for the source.
+  bool is_reading() const { return reading_ > 0 || walking_ || closing_ > 0; }
 
  private:
   // A file of several extents, between its first and its end.
@@ -81,9 +78,7 @@ class Origin {
 
   bool walk();
   void page_read(core::Listing listing);
-  void receive_answer(int child);
-  void receive_receipt(int child);
-  void answered(std::uint64_t page);
+  void give_up(std::uint64_t entry);
   bool plan();
   void read_chunk(Fill& fill) const;
   void chunk_read(std::uint64_t chunk, Fill fill);
@@ -94,30 +89,21 @@ class Origin {
 
   static constexpr std::size_t kPagesAhead = 4;
 
-  core::Transport& transport_;
   Workers& workers_;
   Pool& pool_;
   Relay& relay_;
+  Control& control_;
   core::Source& source_;
   Settings settings_;
-  std::vector<int> children_;
   core::Planner planner_;
 
   bool walking_ = false;
   bool walked_ = false;
   bool stopped_ = false;
   bool last_put_ = false;
+  std::size_t destinations_stopped_ = 0;
   std::uint64_t next_page_ = 0;
-  struct Unanswered {
-    core::Page page;
-    std::vector<bool> wanted;
-    std::size_t answers = 0;
-  };
-  std::map<std::uint64_t, Unanswered> unanswered_;
-  std::map<std::pair<int, core::Tag>, core::Transport::Ticket> receives_;
-  std::map<int, std::vector<std::byte>> answer_buffers_;
-  std::map<int, std::vector<std::byte>> receipt_buffers_;
-  std::map<int, bool> last_receipts_;
+  std::map<std::uint64_t, core::Page> unanswered_;
   std::unordered_map<std::uint64_t, Account> accounts_;
   std::unordered_map<std::uint64_t, std::size_t> failed_at_;  // how many destinations could not commit an entry
   std::size_t closing_ = 0;                                  // close tasks under way

@@ -1,5 +1,7 @@
-// The chunk lane of one rank: receives the chunks that pass it, hands them to whom the route says, and gives each slot back
-// when every use of it is over. It does not know what is in a chunk.
+// The chunks' way through one rank: receives those that pass it, hands them to whom the route says, and gives each slot back
+// when every use of it is over. Of what is in a chunk it looks only at whether the stream ends.
+//
+// Each lane has slots of its own, so that one that is full never stops another (route.h).
 //
 // Between ranks of a node that see one another's memory only a reference travels; the neighbour works straight out of the
 // lender's slot and says when it is done. Between nodes the whole message travels into a slot of the receiver. A posted
@@ -50,70 +52,84 @@ struct Arrival {
   MessageUse message;
   std::optional<core::ChunkView> view;
   std::string why;
+  bool own = false;  // this rank put it in: its bytes have not travelled
 };
 
 class Relay {
  public:
   struct Settings {
-    int in_flight = 2;         // messages under way to one other node (BASELINES: more only delays each)
+    int in_flight = 2;         // messages under way to other nodes, all together: more of them only delay each
     int in_flight_local = 16;  // references under way to a neighbour on this node
+    int held_most = 16;        // a lender's slots that this rank holds before it copies to its own
     std::int64_t bwlimit = 0;  // bytes a second out of this rank, 0: no limit
   };
-  // All of them outlive the relay. `arrived` is called for each chunk handed to this rank, in order of their receives.
-  Relay(core::Transport& transport, const core::Route& route, Pool& pool, Settings settings,
+  // All of them outlive the relay. `pools` has one for each lane of the route, for what comes from other nodes. `arrived`
+  // is called for each chunk that this rank gets, and where it is a destination for those that it puts in.
+  Relay(core::Transport& transport, const core::Route& route, std::vector<Pool>& pools, Settings settings,
         std::function<void(Arrival)> arrived);
   ~Relay();
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
-  // This rank puts in chunk `chunk`: the first `bytes` bytes of `slot` hold its message. The slot is the relay's from now on.
-  void put(std::uint64_t chunk, std::size_t slot, std::size_t bytes);
+  // This rank puts in chunk `chunk`: the first `bytes` bytes of `slot` of `pool` hold its message. The slot is the relay's from
+  // now on.
+  void put(std::uint64_t chunk, Pool& pool, std::size_t slot, std::size_t bytes);
   // Posts receives and starts what may be sent now; true when anything was started.
   bool step();
   // Nothing waits to be sent, is being sent, or is lent.
   bool idle() const;
-  // The stream is over for this rank: no receive stays posted.
-  void close();
+  // The stream's end has come, and every chunk before it.
+  bool has_all() const;
   // The first rank that this one waits for to take a chunk, or core::kNobody.
   int waits_for() const;
 
  private:
+  // One neighbour's side of one lane: what it is handed, in its order.
   struct Link {
     int peer = 0;
+    int lane = 0;
     bool local = false;
-    int in_flight = 0;
-    std::deque<MessageUse> waiting;
+    std::uint64_t nth = 0;                     // of the peer's incoming chunks: the next that is ours to send
+    std::map<std::uint64_t, MessageUse> ready;  // by chunk
     std::map<std::uint64_t, MessageUse> lent;
     std::vector<std::byte> release_buffer;
     std::optional<core::Transport::Ticket> release_receive;
   };
   struct Posted {
     core::Transport::Ticket ticket = 0;
-    std::optional<std::size_t> slot;      // of a message from another node
+    std::optional<std::size_t> slot;   // of a message from another node
     std::vector<std::byte> reference;  // of one on this node
   };
-  bool post_receives();
-  bool post_receive(int from, std::uint64_t chunk);
+  struct Lane {
+    std::uint64_t nth = 0;  // of this rank's incoming chunks: the next to be posted
+    std::map<std::uint64_t, Posted> posted;
+  };
+  bool post_receives(int lane);
+  bool post_receive(int lane, core::Hop hop);
+  std::optional<std::uint64_t> next_for(Link& link) const;
   bool start_sends();
-  void start_send(Link& link);
+  void start_send(Link& link, std::uint64_t chunk);
   bool may_send_now(std::size_t bytes);
+  void queue(const MessageUse& message);
   void deliver(std::uint64_t chunk, MessageUse message);
-  void lend_arrived(std::uint64_t chunk, int from, std::span<const std::byte> reference);
+  void reference_arrived(int lane, core::Hop hop, std::span<const std::byte> reference);
+  void end_at(std::uint64_t length);
   void send_release(int to, std::uint64_t chunk);
   void receive_release(Link& link);
-  Link& link_to(int peer);
   bool is_local(int peer) const { return !transport_.memory_of(peer).empty(); }
 
   core::Transport& transport_;
   const core::Route& route_;
-  Pool& pool_;
+  std::vector<Pool>& pools_;
   Settings settings_;
   std::function<void(Arrival)> arrived_;
   int me_;
-  bool closed_ = false;
-  std::uint64_t next_receive_ = 0;
-  std::map<std::uint64_t, Posted> posted_;
-  std::map<int, Link> links_;
+  bool takes_;  // what it puts in, too
+  std::vector<Lane> lanes_;
+  std::map<std::pair<int, int>, Link> links_;  // by peer and lane
+  int in_flight_ = 0;                          // to other nodes
+  int held_ = 0;                               // slots of lenders
+  std::uint64_t length_ = UINT64_MAX;          // of the stream, once known
   std::chrono::steady_clock::time_point send_allowed_;
 };
 

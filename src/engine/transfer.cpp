@@ -2,24 +2,38 @@
 
 namespace argosy::engine {
 
-Transfer::Transfer(core::Transport& transport, Workers& workers, Pool& pool, const core::Route& route,
+Transfer::Transfer(core::Transport& transport, Workers& workers, Pools& pools, const core::Route& route,
                    core::Source* source, core::Sink* sink, const Settings& settings)
-    : relay_(transport, route, pool, settings.relay, [this](Arrival arrival) {
-        if (destination_) destination_->arrived(std::move(arrival));
-      }) {
-  if (source != nullptr) {
-    origin_ = std::make_unique<Origin>(transport, workers, pool, relay_, route, *source, settings.origin);
+    : transport_(transport),
+      relay_(transport, route, pools.lanes, settings.relay,
+             [this](Arrival arrival) {
+               if (destination_) destination_->arrived(std::move(arrival));
+             }),
+      control_(transport, route) {
+  if (source != nullptr) origin_ = std::make_unique<Origin>(workers, pools.reading, relay_, control_, *source, settings.origin);
+  if (sink != nullptr) destination_ = std::make_unique<Destination>(workers, relay_, control_, *sink);
+  Control::Handlers handlers;
+  if (destination_) {
+    handlers.page = [this](const core::Page& page) { destination_->page_arrived(page); };
+    handlers.has_room = [this] { return destination_->has_room(); };
   }
-  if (sink != nullptr) destination_ = std::make_unique<Destination>(transport, workers, route, *sink);
+  if (origin_) {
+    handlers.answer = [this](const core::Answer& answer) { origin_->answered(answer); };
+    handlers.receipt = [this](const core::Receipt& receipt) { origin_->received(receipt); };
+  }
+  control_.set(std::move(handlers));
 }
 
 bool Transfer::step() {
   const bool origin = origin_ && origin_->step();
+  const bool relay = relay_.step();
   const bool destination = destination_ && destination_->step();
-  return relay_.step() || origin || destination;
+  return control_.step() || origin || relay || destination;
 }
 
-bool Transfer::done() const { return (!origin_ || origin_->done()) && (!destination_ || destination_->done()); }
+bool Transfer::done() const {
+  return (!origin_ || origin_->done()) && (!destination_ || destination_->done()) && control_.done() && relay_.idle();
+}
 
 void Transfer::stop() {
   if (origin_) origin_->stop();
@@ -34,9 +48,14 @@ std::vector<base::Failure> Transfer::failures() const {
 }
 
 std::pair<int, std::string> Transfer::waits_for() const {
-  if (origin_ && !origin_->done()) return origin_->waits_for();
-  if (destination_ && !destination_->done()) return destination_->waits_for();
-  return {core::kNobody, {}};
+  if (done()) return {core::kNobody, {}};
+  if (origin_ && origin_->is_reading()) return {transport_.rank(), "its own source"};
+  if (destination_ && destination_->is_writing()) return {transport_.rank(), "its own disk"};
+  if (const int peer = relay_.waits_for(); peer != core::kNobody) return {peer, "a chunk to be taken"};
+  if (const int parent = control_.parent(); parent != core::kNobody && destination_ && !destination_->done()) {
+    return {parent, control_.has_all_pages() ? "data" : "the manifest"};
+  }
+  return {control_.waits_for(), "its receipt"};
 }
 
 }  // namespace argosy::engine

@@ -12,6 +12,7 @@
 #include "core/endpoint.h"
 #include "core/route.h"
 #include "core/transport.h"
+#include "engine/control.h"
 #include "engine/destination.h"
 #include "engine/origin.h"
 #include "engine/pool.h"
@@ -20,6 +21,12 @@
 
 namespace argosy::engine {
 
+// A rank's slots: those that it reads into, and for each lane those that it receives into.
+struct Pools {
+  Pool reading;
+  std::vector<Pool> lanes;
+};
+
 class Transfer {
  public:
   struct Settings {
@@ -27,7 +34,7 @@ class Transfer {
     Relay::Settings relay;
   };
   // `source` is null but on the route's root, `sink` null but on its destinations. All outlive the transfer.
-  Transfer(core::Transport& transport, Workers& workers, Pool& pool, const core::Route& route, core::Source* source,
+  Transfer(core::Transport& transport, Workers& workers, Pools& pools, const core::Route& route, core::Source* source,
            core::Sink* sink, const Settings& settings);
 
   // Starts what can be started; true when anything was. Throws base::Error when a peer breaks the protocol.
@@ -44,7 +51,9 @@ class Transfer {
   std::pair<int, std::string> waits_for() const;
 
  private:
+  core::Transport& transport_;
   Relay relay_;
+  Control control_;
   std::unique_ptr<Origin> origin_;
   std::unique_ptr<Destination> destination_;
 };

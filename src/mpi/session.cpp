@@ -26,6 +26,7 @@ namespace argosy::mpi {
 namespace {
 
 constexpr std::size_t kLongestHost = 256;
+constexpr unsigned kFinalizeSeconds = 3;
 constexpr int kSystemExit = static_cast<int>(base::Kind::kSystem);
 
 extern "C" void leave_at_once(int /*signal_number*/) { _exit(kSystemExit); }
@@ -129,7 +130,7 @@ core::Transport& Session::transport() { return *impl_->transport; }
 
 std::span<std::byte> Session::allocate_pool(std::size_t bytes) {
   impl_->window.emplace(impl_->world, impl_->node, bytes);
-  for (const auto& [rank, memory] : impl_->window->neighbours()) impl_->transport->show_memory(rank, memory);
+  for (const auto& [rank, memory] : impl_->window->visible()) impl_->transport->show_memory(rank, memory);
   return impl_->window->own();
 }
 
@@ -177,21 +178,23 @@ std::vector<std::string> Session::gather(const std::string& text, double seconds
   return texts;
 }
 
-void Session::end(int code) {
+void Session::end(int code, bool result_stands) {
   std::fflush(nullptr);
+#ifdef MPICH_NAME
+  // MPICH 4.0.2's MPI_Finalize over UCX may hang (pmodels/mpich#6596), and its launcher may take a process that leaves
+  // without it for a crash: that is all one to a supervisor, but not to somebody who looks at the launcher's exit code.
+  if (result_stands) {
+    static_cast<void>(MPI_Barrier(impl_->world));
+    _exit(code);
+  }
+#else
+  static_cast<void>(result_stands);
+#endif
   impl_->window.reset();
-  // The result stands; a finalize that hangs (MPICH 4.0.2 over UCX, pmodels/mpich#6596) must not change the exit code.
   static int exit_code;
   exit_code = code;
   std::signal(SIGALRM, [](int) { _exit(exit_code); });
-  alarm(3);
-#ifdef MPICH_NAME
-  if (code == 0) {
-    // MPICH's launcher takes a process that leaves with 0 for ended well; nothing is left to finalize.
-    static_cast<void>(MPI_Barrier(impl_->world));
-    _exit(0);
-  }
-#endif
+  alarm(kFinalizeSeconds);
   static_cast<void>(MPI_Finalize());
   _exit(code);
 }

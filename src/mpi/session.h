@@ -48,8 +48,9 @@ class Session {
   std::vector<std::string> gather(const std::string& text, double seconds);
 
   // Collective: the job's end, with `code` as this process's exit code. Does not return, and does not hang: what
-  // MPI_Finalize has not done within a few seconds is left undone. Standard output has been flushed before.
-  [[noreturn]] void end(int code);
+  // MPI_Finalize has not done within a few seconds is left undone. With `result_stands`, because a supervisor has it
+  // already, MPICH's is left out altogether.
+  [[noreturn]] void end(int code, bool result_stands);
   // Ends every rank at once. Does not return, and does not hang.
   [[noreturn]] void abort(int code);
 

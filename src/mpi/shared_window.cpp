@@ -52,15 +52,13 @@ SharedWindow::SharedWindow(MPI_Comm world, MPI_Comm node, std::size_t bytes) {
   check(MPI_Group_translate_ranks(node_group, ranks, on_node.data(), world_group, in_world.data()), "MPI_Group_translate_ranks");
   check(MPI_Group_free(&node_group), "MPI_Group_free");
   check(MPI_Group_free(&world_group), "MPI_Group_free");
-  int me = 0;
-  check(MPI_Comm_rank(node, &me), "MPI_Comm_rank");
   for (int rank = 0; rank < ranks; ++rank) {
     MPI_Aint size = 0;
     int unit = 0;
     void* memory = nullptr;
     check(MPI_Win_shared_query(window_, rank, &size, &unit, static_cast<void*>(&memory)), "MPI_Win_shared_query");
-    if (rank == me || size == 0) continue;
-    neighbours_[in_world[static_cast<std::size_t>(rank)]] = {static_cast<const std::byte*>(memory), static_cast<std::size_t>(size)};
+    if (size == 0) continue;
+    visible_[in_world[static_cast<std::size_t>(rank)]] = {static_cast<const std::byte*>(memory), static_cast<std::size_t>(size)};
   }
 }
 

@@ -23,8 +23,8 @@ class SharedWindow {
   SharedWindow& operator=(const SharedWindow&) = delete;
 
   std::span<std::byte> own() const { return own_; }
-  // By rank of `world`; this rank is not among them. Empty when memory is private.
-  const std::map<int, std::span<const std::byte>>& neighbours() const { return neighbours_; }
+  // By rank of `world`, this rank included. Empty when memory is private.
+  const std::map<int, std::span<const std::byte>>& visible() const { return visible_; }
 
  private:
   bool allocate_shared(MPI_Comm node, std::size_t bytes);
@@ -33,7 +33,7 @@ class SharedWindow {
   MPI_Win window_ = MPI_WIN_NULL;
   bool private_ = false;
   std::span<std::byte> own_;
-  std::map<int, std::span<const std::byte>> neighbours_;
+  std::map<int, std::span<const std::byte>> visible_;
 };
 
 }  // namespace argosy::mpi

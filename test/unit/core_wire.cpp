@@ -187,7 +187,7 @@ TEST(Receipt, ComesBackAndDamageIsNoticed) {
   EXPECT_EQ(back->bytes, 1LL << 40);
   EXPECT_EQ(back->failed, receipt.failed);
   EXPECT_TRUE(back->last);
-  EXPECT_FALSE(back->stop);
+  EXPECT_EQ(back->stopped, 0U);
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     auto damaged = bytes;
     damaged[i] ^= std::byte{1};

@@ -28,19 +28,25 @@ std::string noise(std::size_t bytes, unsigned seed = 1) {
 // Two ranks that step in turn, until both are done or nothing moves any more.
 struct Pair {
   Pair(MemorySource& source, MemorySink& sink, std::size_t slots, bool shared)
-      : memory_a(slots * slot), memory_b(slots * slot), pool_a(memory_a, slot), pool_b(memory_b, slot) {
+      : memory_a(slots * slot), memory_b(slots * slot), a_pools(reading(memory_a)), b_pools(receiving(memory_b)) {
     if (shared) fabric.shared = {{0, memory_a}, {1, memory_b}};
     engine::Transfer::Settings settings;
     settings.origin.chunk_size = kChunk;
     settings.origin.ahead = slots;
-    a.emplace(fabric[0], workers_a, pool_a, route, &source, nullptr, settings);
-    b.emplace(fabric[1], workers_b, pool_b, route, nullptr, &sink, settings);
+    a.emplace(fabric[0], workers_a, a_pools, route, &source, nullptr, settings);
+    b.emplace(fabric[1], workers_b, b_pools, route, nullptr, &sink, settings);
   }
   // A transfer that was given up by an exception leaves messages under way; they hold slots.
   ~Pair() { fabric.inbox.clear(); }
   Pair(const Pair&) = delete;
   Pair& operator=(const Pair&) = delete;
 
+  static engine::Pools reading(std::span<std::byte> memory) {
+    return {engine::Pool(memory, slot), {engine::Pool({}, slot)}};
+  }
+  static engine::Pools receiving(std::span<std::byte> memory) {
+    return {engine::Pool({}, slot), {engine::Pool(memory, slot)}};
+  }
   bool turn() {
     bool busy = fabric[0].poll() > 0;
     busy = workers_a.drain() > 0 || busy;
@@ -64,7 +70,9 @@ struct Pair {
   engine::Workers workers_a{0};
   engine::Workers workers_b{0};
   std::vector<std::byte> memory_a, memory_b;
-  engine::Pool pool_a, pool_b;
+  engine::Pools a_pools, b_pools;
+  engine::Pool& pool_a = a_pools.reading;
+  engine::Pool& pool_b = b_pools.lanes[0];
   std::optional<engine::Transfer> a, b;
 };
 
