@@ -15,7 +15,9 @@ base::Error broken(std::string why) { return {base::Kind::kIntegrity, {}, 0, std
 
 std::size_t count_destinations(const core::Route& route, int ranks) {
   std::size_t count = 0;
-  for (int rank = 0; rank < ranks; ++rank) count += route.is_destination(rank) ? 1 : 0;
+  for (int rank = 0; rank < ranks; ++rank) {
+    if (route.is_destination(rank)) ++count;
+  }
   return count;
 }
 

@@ -55,6 +55,12 @@ BallotType::BallotType() {
   check(MPI_Op_create(combine, 1, &operation), "MPI_Op_create");
 }
 
+BallotType::~BallotType() {
+  // The job is ending: an error here has nothing left to spoil.
+  static_cast<void>(MPI_Op_free(&operation));
+  static_cast<void>(MPI_Type_free(&type));
+}
+
 std::unique_ptr<Agreement::State> start_agreement(MPI_Comm communicator, const BallotType& type, const Verdict& mine) {
   auto state = std::make_unique<Agreement::State>();
   Ballot& ballot = state->mine;

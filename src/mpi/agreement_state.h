@@ -32,9 +32,12 @@ struct Agreement::State {
   MPI_Request request = MPI_REQUEST_NULL;
 };
 
-// The datatype and operation of the reduction; made once, after MPI_Init, and left to MPI_Finalize.
+// The datatype and operation of the reduction; made once, after MPI_Init, and freed before MPI_Finalize.
 struct BallotType {
   BallotType();
+  ~BallotType();
+  BallotType(const BallotType&) = delete;
+  BallotType& operator=(const BallotType&) = delete;
   MPI_Datatype type = MPI_DATATYPE_NULL;
   MPI_Op operation = MPI_OP_NULL;
 };

@@ -190,11 +190,14 @@ void Session::end(int code, bool result_stands) {
 #else
   static_cast<void>(result_stands);
 #endif
-  impl_->window.reset();
   static int exit_code;
   exit_code = code;
   std::signal(SIGALRM, [](int) { _exit(exit_code); });
   alarm(kFinalizeSeconds);
+  impl_->window.reset();
+  impl_->ballot_type.reset();
+  static_cast<void>(MPI_Comm_free(&impl_->node));
+  static_cast<void>(MPI_Comm_free(&impl_->world));
   static_cast<void>(MPI_Finalize());
   _exit(code);
 }

@@ -1,0 +1,91 @@
+// argosy moves files between the nodes of a cluster over MPI. This file is the list of what a process of it does: read
+// the command line, find out who started it, and then either start the job and watch over it, or be one of its ranks.
+#include <sys/prctl.h>
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "cli/console.h"
+#include "cli/launcher.h"
+#include "cli/parse.h"
+#include "cli/render.h"
+#include "cli/supervisor.h"
+#include "command/send.h"
+#include "mpi/session.h"
+
+namespace argosy {
+namespace {
+
+constexpr int kUsageExit = static_cast<int>(base::Kind::kUsage);
+
+// One rank of the job, from MPI's start to its end. Does not return.
+[[noreturn]] void run_rank(const command::Options& options, const cli::Launch& launch) {
+  const bool supervised = !launch.channel.empty();
+  // A launcher that our supervisor had to kill must not leave ranks behind; failing that, they end by the stall timeout.
+  if (supervised) static_cast<void>(prctl(PR_SET_PDEATHSIG, static_cast<unsigned long>(SIGKILL), 0UL, 0UL, 0UL));
+  std::unique_ptr<cli::Console> console;
+  std::optional<mpi::Session> session;
+  try {
+    session.emplace();
+    base::catch_interrupts();
+    const std::string who = "rank " + std::to_string(session->rank()) + " on " + session->host(session->rank());
+    base::open_log(who, options.common.verbose);
+    if (session->rank() == 0) console = cli::open_console(launch, options.common);
+    command::Surroundings surroundings;
+    surroundings.observer = console.get();
+    surroundings.open_standard_input = [&console] { return console->open_standard_input(); };
+    const command::Report report = command::send(options, *session, surroundings);
+    const int rank_zero = console ? console->finish(report) : 0;
+    const int code = console ? rank_zero : supervised ? 0 : report.exit;
+    session->end(code, supervised);
+  } catch (const base::Error& error) {
+    const int code = static_cast<int>(error.failure().kind);
+    if (console) {
+      console->fatal(code, error.what());
+    } else {
+      cli::complain(error.what());
+    }
+    if (session) session->abort(code);
+    std::fflush(nullptr);
+    _exit(code);
+  }
+}
+
+int run(int argc, char** argv) {
+  const cli::Environment environment = cli::process_environment();
+  const cli::Launch launch = cli::detect_launch(cli::kMpi, environment);
+  const std::vector<std::string> words = cli::command_line(argc, argv, launch, environment);
+  cli::Parsed parsed = cli::parse(words);
+  if (!parsed.options) {
+    if (launch.speaks) cli::print({parsed.out, parsed.err});
+    return parsed.exit;
+  }
+  if (launch.starter == cli::Starter::kOtherMpi) {
+    if (launch.speaks) cli::complain(launch.refusal);
+    return kUsageExit;
+  }
+  parsed.options->start_directory = cli::start_directory(launch, environment);
+  if (launch.starter == cli::Starter::kNobody) return cli::supervise(*parsed.options, words);
+  run_rank(*parsed.options, launch);
+}
+
+}  // namespace
+}  // namespace argosy
+
+int main(int argc, char** argv) {
+  try {
+    return argosy::run(argc, argv);
+  } catch (const argosy::base::Error& error) {
+    argosy::cli::complain(error.what());
+    return static_cast<int>(error.failure().kind);
+  }
+}
