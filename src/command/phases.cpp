@@ -92,10 +92,14 @@ void Phases::rest(bool busy) {
     idle_since_ = now;
     return;
   }
-  // MPI moves messages only while somebody is inside a call: look often while data is expected, seldom when it is not.
+  // MPI moves messages only while somebody is inside a call: look often while data is expected, seldom when it is not. As
+  // long as the I/O threads have work, their next completion wakes this thread, and a message can wait in its window:
+  // every look takes a core away from them.
   const auto idle = now - idle_since_;
-  if (idle < std::chrono::milliseconds(10)) {
-    workers_.wait(std::chrono::microseconds(30));
+  if (workers_.outstanding() > 0 && idle < std::chrono::milliseconds(10)) {
+    workers_.wait(std::chrono::microseconds(500));
+  } else if (idle < std::chrono::milliseconds(10)) {
+    workers_.wait(std::chrono::microseconds(50));
   } else if (idle < std::chrono::seconds(1)) {
     workers_.wait(std::chrono::milliseconds(1));
   } else {
