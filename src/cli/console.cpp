@@ -1,0 +1,62 @@
+#include "cli/console.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "cli/channel.h"
+#include "cli/progress.h"
+#include "cli/render.h"
+
+namespace argosy::cli {
+
+namespace {
+
+class TerminalConsole : public Console {
+ public:
+  explicit TerminalConsole(const command::CommonOptions& options)
+      : options_(options), display_(STDERR_FILENO, options.quiet ? command::ProgressStyle::kNone : options.progress) {}
+
+  void started() override {}
+  void progress(const command::Progress& progress) override {
+    const auto now = Clock::now();
+    if (now - last_drawn_ < kDrawPause) return;
+    last_drawn_ = now;
+    display_.update(progress, now);
+  }
+  bool interrupted() override { return base::interrupted() != 0; }
+  int finish(const command::Report& report) override {
+    display_.erase();
+    print(render(report, options_));
+    return report.exit;
+  }
+  void fatal(int /*exit*/, const std::string& line) override {
+    display_.erase();
+    complain(line);
+  }
+  base::Fd open_standard_input() override {
+    base::Fd fd(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+    if (!fd.valid()) throw base::system_error(base::Kind::kSystem, "", errno, "standard input");
+    return fd;
+  }
+
+ private:
+  using Clock = ProgressDisplay::Clock;
+  static constexpr std::chrono::milliseconds kDrawPause{200};
+
+  command::CommonOptions options_;
+  ProgressDisplay display_;
+  Clock::time_point last_drawn_{};
+};
+
+}  // namespace
+
+std::unique_ptr<Console> open_console(const Launch& launch, const command::CommonOptions& options) {
+  if (launch.channel.empty()) return std::make_unique<TerminalConsole>(options);
+  return std::make_unique<ChannelClient>(launch.channel);
+}
+
+}  // namespace argosy::cli

@@ -1,0 +1,126 @@
+#include "cli/help.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace argosy::cli {
+
+namespace {
+
+constexpr std::string_view kSendHelp =
+    R"(usage: argosy send [OPTIONS] FILE... DIR
+       argosy send [OPTIONS] --files-from LIST [FILE...] DIR
+
+Moves files from the host of one rank into the folder DIR on the host of another. The digests of what was read and of
+what was written are compared; a file appears under its name when all of it is there and right, or not at all. Its mode and
+its modification time go with it.
+
+FILE is read on the host of the rank --from; - is standard input, and needs --as. DIR is made where it is missing, with
+its parents. Relative names start in the folder where argosy was started, on every host. Names are bytes: whatever stands
+behind -- is a name, also when it begins with '-'.
+
+In DIR, %h stands for the host's name up to its first dot, %r for the rank, %% for a percent sign.
+)";
+
+constexpr std::string_view kUnits =
+    R"(A SIZE or RATE is a number with K, M, G or T (powers of 1000) or Ki, Mi, Gi or Ti (powers of 1024), and an optional B:
+64MiB, 1.5G. A RATE is bytes a second.
+)";
+
+constexpr std::string_view kSendExamples =
+    R"(Examples:
+  argosy send big.bin out/                          on this machine, from one process to another
+  argosy send --hosts a,b big.bin /scratch          from host a to host b
+  argosy send --hosts a,b *.dat '/scratch/%h'       each host's own folder
+  tar c tree | argosy send --hosts a,b --as tree.tar - /scratch
+  mpirun -n 2 --host a,b argosy send big.bin /scratch
+)";
+
+constexpr std::string_view kCommands =
+    R"(Without a launcher argosy starts its ranks itself: with the mpiexec of the MPI it was built with, on this machine or on
+--hosts, which it reaches as that mpiexec does (with ssh, unless --launcher-args say otherwise) and where argosy has to be
+at the same path. Under that MPI's mpirun or mpiexec, or under srun with its PMI, it uses the ranks it is given, and
+-n, --hosts, --hostfile and --launcher-args mean nothing.
+
+`argosy COMMAND --help` tells more of a command. Options that all commands share stand before or after its name.
+)";
+
+constexpr std::string_view kExitCodes =
+    R"(Exit codes:
+  0    everything asked for is in place and verified
+  1    finished, but some files or some hosts failed
+  2    wrong usage, too few ranks included
+  3    a source is missing, can't be read, or changed while it was read
+  4    a destination can't be written: permission, space, in use by another run
+  5    bytes differ from what they should be
+  6    MPI, the launcher or a host failed, or nothing moved for --stall-timeout
+  7    the origin of an HTTP source refused, changed or failed
+  130, 143  interrupted by Ctrl-C (SIGINT), by SIGTERM
+)";
+
+constexpr std::string_view kEnvironment =
+    R"(Environment:
+  ARGOSY_RANKS_A_NODE   1: every rank counts as a node of its own, for tests on one machine
+  OMPI_MCA_*, HYDRA_*, UCX_*   settings of the MPI and its launcher; argosy leaves those that you have set alone
+  TERM                  dumb: no bar, but a line of progress every 5 seconds
+)";
+
+constexpr std::size_t kColumn = 28;
+
+// "-n,--ranks N" and its description, further lines of which are indented.
+std::string option_lines(const CLI::Option& option) {
+  std::string names;
+  for (const std::string& name : option.get_snames()) names += fmt::format("-{},", name);
+  if (names.empty()) names = "   ";
+  for (const std::string& name : option.get_lnames()) names += fmt::format("--{}", name);
+  const bool has_value = option.get_items_expected_max() > 0;
+  if (has_value) names += " " + option.get_type_name();
+  std::string description = option.get_description();
+  for (std::size_t at = description.find('\n'); at != std::string::npos; at = description.find('\n', at + 1)) {
+    description.insert(at + 1, kColumn + 2, ' ');
+  }
+  return fmt::format("  {:<{}}{}\n", names, kColumn, description);
+}
+
+std::string options_section(std::string_view title, const CLI::App& app) {
+  std::string section = fmt::format("{}:\n", title);
+  for (const CLI::Option* option : app.get_options()) section += option_lines(*option);
+  return section;
+}
+
+}  // namespace
+
+std::string short_usage() {
+  return "usage: argosy send [OPTIONS] FILE... DIR\n"
+         "       argosy --help | argosy send --help | argosy --version\n";
+}
+
+std::string help_text(const CLI::App& app, const CLI::App* command) {
+  if (command != nullptr) {
+    return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", kSendHelp,
+                       options_section(fmt::format("Options of {}", command->get_name()), *command),
+                       options_section("Options of every command", app), kUnits, kSendExamples, kExitCodes);
+  }
+  std::string text =
+      fmt::format("usage: argosy [OPTIONS] COMMAND [OPTIONS] NAMES...\n\n{}\n\nCommands:\n", app.get_description());
+  for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; })) {
+    text += fmt::format("  {:<{}}{}\n", one->get_name(), kColumn, one->get_description());
+  }
+  return text + fmt::format("\n{}\n{}\n{}\n{}\n{}", kCommands, options_section("Options", app), kUnits, kExitCodes,
+                            kEnvironment);
+}
+
+std::string version_text(const std::string& mpi_library) {
+  // Open MPI: "Open MPI v4.1.4, package: ...". MPICH: "MPICH Version:\t4.0.2\nMPICH Release date: ...".
+  std::string name = mpi_library.substr(0, mpi_library.find_first_of(",\n"));
+  if (const std::size_t label = name.find(" Version:"); label != std::string::npos) {
+    const std::size_t number = name.find_first_not_of(" \t", label + std::string_view(" Version:").size());
+    name = name.substr(0, label) + " " + (number == std::string::npos ? "" : name.substr(number));
+  }
+  while (!name.empty() && static_cast<unsigned char>(name.back()) <= ' ') name.pop_back();
+  return fmt::format("argosy {} ({})\n", ARGOSY_VERSION, name);
+}
+
+}  // namespace argosy::cli

@@ -1,0 +1,10 @@
+// The supervisor's standard input on its way to rank 0: launchers drop it, or keep only a part of it.
+#pragma once
+
+namespace argosy::cli {
+
+// Copies `from` to the connected socket `to` until `from` ends, then ends the connection so that its reader sees an
+// end; in every other case the reader sees an error. Blocks; runs in a process of its own. Returns its exit code.
+int pump_standard_input(int from, int to);
+
+}  // namespace argosy::cli

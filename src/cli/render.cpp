@@ -1,0 +1,108 @@
+#include "cli/render.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "cli/units.h"
+
+namespace argosy::cli {
+
+namespace {
+
+constexpr std::size_t kErrorsShown = 20;
+
+std::string past_tense(const std::string& command) { return command == "send" ? "sent" : command + ":"; }
+
+std::string_view name_of(const command::SendOptions& /*send*/) { return "send"; }
+
+}  // namespace
+
+std::string_view command_name(const command::Options& options) {
+  return std::visit([](const auto& one) { return name_of(one); }, options.command);
+}
+
+std::string result_line(const command::Report& report) {
+  std::int64_t read = 0;
+  std::int64_t written = 0;
+  for (const command::RankReport& rank : report.ranks) {
+    read += rank.bytes_read;
+    written += rank.bytes_written;
+  }
+  const std::string what = report.name.empty() ? fmt::format("{} file{}", report.files, report.files == 1 ? "" : "s")
+                                               : base::printable(report.name);
+  std::string line = fmt::format("{} {}: {} bytes", past_tense(report.command), what, read);
+  if (read >= 1024) line += fmt::format(" ({})", format_size(read));
+  line += fmt::format(" read, {} written and verified, {}", written, format_seconds(report.seconds.total));
+  if (report.bytes_moved == 0 && report.bytes > 0) {
+    line += ", already in place";
+  } else if (report.seconds.total > 0) {
+    line += ", " + format_rate(static_cast<double>(report.bytes_moved) / report.seconds.total);
+  }
+  if (!report.digest.empty()) line += ", " + report.digest;
+  return line;
+}
+
+Rendered render(const command::Report& report, const command::CommonOptions& options) {
+  Rendered rendered;
+  if (options.json) {
+    rendered.out = command::to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  } else if (!options.quiet && (report.exit == 0 || report.files > 0)) {
+    rendered.out = result_line(report) + "\n";
+  }
+  const std::size_t shown = std::min(report.errors.size(), kErrorsShown);
+  for (std::size_t i = 0; i < shown; ++i) {
+    rendered.err += fmt::format("argosy: {}\n", base::describe(report.errors[i]));
+  }
+  const std::int64_t all = std::max(report.errors_total, static_cast<std::int64_t>(report.errors.size()));
+  if (all > static_cast<std::int64_t>(shown)) {
+    rendered.err += fmt::format("argosy: ... and {} more{}\n", all - static_cast<std::int64_t>(shown),
+                                options.json ? "" : " (--json lists them)");
+  }
+  return rendered;
+}
+
+command::Report failed_report(std::string command, int exit, base::Failure failure) {
+  command::Report report;
+  report.command = std::move(command);
+  report.exit = exit;
+  report.errors.push_back(std::move(failure));
+  report.errors_total = 1;
+  return report;
+}
+
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = write(fd, text.data(), text.size());
+    if (count >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(count));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return false;
+    // Somebody else with this terminal made it non-blocking.
+    pollfd waiting = {fd, POLLOUT, 0};
+    if (poll(&waiting, 1, -1) < 0 && errno != EINTR) return false;
+  }
+  return true;
+}
+
+bool can_write(int fd) {
+  pollfd now = {fd, POLLOUT, 0};
+  return poll(&now, 1, 0) > 0;
+}
+
+void complain(std::string_view line) { static_cast<void>(write_all(STDERR_FILENO, fmt::format("argosy: {}\n", line))); }
+
+void print(const Rendered& rendered) {
+  static_cast<void>(write_all(STDERR_FILENO, rendered.err));
+  if (!write_all(STDOUT_FILENO, rendered.out)) complain(fmt::format("standard output: {}", std::strerror(errno)));
+}
+
+}  // namespace argosy::cli

@@ -1,0 +1,52 @@
+#include "cli/signals.h"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+
+namespace argosy::cli {
+
+SignalSource::SignalSource() {
+  sigset_t ours;
+  sigemptyset(&ours);
+  for (const int one : {SIGINT, SIGTERM, SIGCHLD, SIGTSTP}) sigaddset(&ours, one);
+  struct sigaction hang_up = {};
+  const bool ignored = sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler == SIG_IGN;
+  if (!ignored) sigaddset(&ours, SIGHUP);
+  fd_ = base::Fd(signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd_.valid()) throw base::system_error(base::Kind::kSystem, "", errno, "signalfd");
+  if (sigprocmask(SIG_BLOCK, &ours, &before_) != 0) {
+    throw base::system_error(base::Kind::kSystem, "", errno, "sigprocmask");
+  }
+}
+
+SignalSource::~SignalSource() {
+  // It fails only for an operation that doesn't exist.
+  static_cast<void>(sigprocmask(SIG_SETMASK, &before_, nullptr));
+}
+
+std::vector<int> SignalSource::take() {
+  std::vector<int> signals;
+  signalfd_siginfo info{};
+  while (read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    signals.push_back(static_cast<int>(info.ssi_signo));
+  }
+  return signals;
+}
+
+void stop_here() {
+  // SIGTSTP and not SIGSTOP: the kernel knows when there is no shell that could ever continue us. Blocked again at
+  // once: it acts before sigprocmask(2) returns.
+  sigset_t stop;
+  sigset_t before;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTSTP);
+  static_cast<void>(kill(getpid(), SIGTSTP));
+  static_cast<void>(sigprocmask(SIG_UNBLOCK, &stop, &before));
+  static_cast<void>(sigprocmask(SIG_SETMASK, &before, nullptr));
+}
+
+}  // namespace argosy::cli

@@ -1,0 +1,19 @@
+// The rules that a command line must keep before anything is started. Each throws base::Error (kUsage) with one clear
+// line; the option's name comes first in it.
+#pragma once
+
+#include <string>
+
+#include "command/options.h"
+
+namespace argosy::cli {
+
+// What --memory and --chunk-size must be multiples of: a leaf of the digest.
+inline constexpr std::int64_t kLeafBytes = 256 << 10;
+// A chunk is at most this part of --memory.
+inline constexpr std::int64_t kMemoryChunks = 16;
+
+void validate(const command::CommonOptions& options);
+void validate(const command::SendOptions& options);
+
+}  // namespace argosy::cli

@@ -1,0 +1,92 @@
+"""A lab of three hosts for the tests of this folder, in namespaces of its own (sandbox): pytest starts itself again in there.
+Where no lab can be made (no root, no iproute2, a container that forbids it) it ends with 77, which CTest calls skipped."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+
+import harness  # noqa: E402
+from harness import Job, environment  # noqa: E402
+
+
+def pytest_configure(config):
+    if os.environ.get("ARGOSY_LAB_SANDBOX") == "1":
+        return
+    if os.environ.get("PYTEST_XDIST_WORKER") or getattr(config.option, "numprocesses", None):
+        pytest.exit("the lab's tests run one after another: without -n", returncode=2)
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None:
+        capture.stop_global_capturing()
+    done = subprocess.run([str(HERE / "sandbox"), sys.executable, "-m", "pytest", *config.invocation_params.args],
+                          env=dict(os.environ, ARGOSY_LAB_SANDBOX="1"), check=False)  # fmt: skip
+    if done.returncode == 77:
+        print("SKIPPED [all] test/lab: no lab can be made here: see the line above", flush=True)
+    sys.stdout.flush()
+    os._exit(done.returncode)
+
+
+class Lab:
+    """Three hosts h1, h2, h3; disk(1) is h1's /scratch as seen from here."""
+
+    launcher_args = subprocess.run([str(HERE / "launcher-args"), harness.MPI], check=True, capture_output=True, text=True).stdout
+
+    @staticmethod
+    def run(script, *arguments):
+        return subprocess.run([str(HERE / script), *arguments], check=True, capture_output=True, text=True, timeout=60).stdout
+
+    @staticmethod
+    def disk(host):
+        return Path(f"/run/argosy-lab/disks/h{host}")
+
+    def fresh(self):
+        for host in (1, 2, 3):
+            self.run("link", f"h{host}", "up")
+            subprocess.run(["find", str(self.disk(host)), "-mindepth", "1", "-delete"], check=True)
+
+
+@pytest.fixture(scope="session")
+def standing_lab():
+    lab = Lab()
+    lab.run("up", "3", "1gbit")
+    yield lab
+    lab.run("down")
+
+
+@pytest.fixture
+def lab(standing_lab):
+    standing_lab.fresh()
+    return standing_lab
+
+
+@pytest.fixture
+def start(lab, tmp_path):
+    """start(*arguments, by="self"): `argosy send --json ARGUMENTS` on the lab, by argosy's own launcher (with --hosts given
+    among the arguments) or by="mpiexec" on h1 and h2. No process of it may be left at the end."""
+    jobs = []
+
+    def start(*arguments, by="self", timeout=60, cwd=None, launcher_args=None, stdin=None):
+        words = ["send", "--json", "--progress", "none", *map(str, arguments)]
+        if by == "self":
+            argv = [harness.ARGOSY, *words, f"--launcher-args={launcher_args or lab.launcher_args}"]
+        else:
+            argv = [str(HERE / "mpiexec"), harness.MPI, by, harness.ARGOSY, *words]
+        job = Job(argv, environment(), stdin, cwd or tmp_path, timeout)
+        jobs.append(job)
+        return job
+
+    yield start
+    problems = []
+    for job in jobs:
+        try:
+            job.gone(5)
+        except AssertionError as problem:
+            problems.append(str(problem))
+        finally:
+            job.end()
+    assert not problems, problems
