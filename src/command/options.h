@@ -29,15 +29,19 @@ struct CommonOptions {
   ProgressStyle progress = ProgressStyle::kAuto;
 };
 
+// The files that a command is to move.
+struct Sources {
+  std::vector<std::string> files;  // as given; "-" is standard input
+  std::string files_from;  // --files-from: a list of more, read on the source rank's host; "-" is standard input
+  bool from0 = false;      // --from0: names in that list end in NUL, not in newline
+  std::string as;          // --as: the target's name for a single source; empty: the source's own
+};
+
 // `argosy send [--from R] [--to R] [--as NAME] [--files-from LIST] [--from0] FILE... DIR`
-struct SendOptions {
+struct SendOptions : Sources {
+  std::string directory;  // as given, templates unexpanded
   int from = 0;
   int to = 1;
-  std::string as;                  // --as: the target's name for a single source; empty: the source's own
-  std::string files_from;          // --files-from: a list of sources, read on the source rank's host; "-" is standard input
-  bool from0 = false;              // --from0: names in that list end in NUL, not in newline
-  std::vector<std::string> files;  // as given; "-" is standard input
-  std::string directory;           // as given, templates unexpanded
 };
 
 struct Options {

@@ -108,6 +108,7 @@ void Phases::rest(bool busy) {
 }
 
 mpi::Verdict Phases::run_task(const std::string& name, std::function<void()> task, std::function<mpi::Verdict()> verdict) {
+  failure_.reset();
   auto failure = std::make_shared<std::optional<base::Failure>>();
   bool done = !task;
   if (task) {
@@ -128,7 +129,8 @@ mpi::Verdict Phases::run_task(const std::string& name, std::function<void()> tas
   phase.verdict = [&] {
     mpi::Verdict mine = verdict();
     if (*failure) {
-      mine.failure = signed_here({**failure}).front();
+      failure_ = signed_here({**failure}).front();
+      mine.failure = *failure_;
       ++mine.failed;
     }
     return mine;

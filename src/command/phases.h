@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ class Phases {
   // Collective: a phase that is one task on an I/O thread of the ranks that give one; the others give null. What the task
   // throws becomes this rank's failure; `verdict` may add counts, and runs after the task.
   mpi::Verdict run_task(const std::string& name, std::function<void()> task, std::function<mpi::Verdict()> verdict);
+  // What the last run_task's task threw on this rank.
+  const std::optional<base::Failure>& failure() const { return failure_; }
   // Collective: the last phase. Every rank's report, merged at rank 0 into one, with exit code and errors.
   Report finish(const Report& mine, int interrupted);
 
@@ -61,6 +64,7 @@ class Phases {
   engine::Workers workers_;
   engine::Pulse pulse_;
   Progress expected_;
+  std::optional<base::Failure> failure_;
   std::chrono::steady_clock::time_point idle_since_;
   std::chrono::steady_clock::time_point watched_;
 };

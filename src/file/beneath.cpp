@@ -1,5 +1,6 @@
 #include "file/beneath.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -7,6 +8,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
+#include <memory>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -88,6 +92,39 @@ void Folder::sync() const {
 void Folder::remove_made() {
   // ENOTEMPTY: somebody else has put something there, or this run did, and then it stays.
   while (!made_.empty() && rmdir(made_.back().c_str()) == 0) made_.pop_back();
+}
+
+Sign::Sign(const Folder& folder, std::int64_t job, int rank)
+    : folder_(folder), signs_(fmt::format(".argosy-{:x}.ranks", job)), name_(fmt::format("{}/{}", signs_, rank)), rank_(rank) {
+  if (mkdirat(folder_.fd(), signs_.c_str(), 0700) != 0 && errno != EEXIST) {
+    throw base::system_error(Kind::kDestination, folder_.path(), errno, "can't be written");
+  }
+  const base::Fd file(openat(folder_.fd(), name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (file.valid()) return;
+  const int error_number = errno;
+  static_cast<void>(unlinkat(folder_.fd(), signs_.c_str(), AT_REMOVEDIR));
+  throw base::system_error(Kind::kDestination, folder_.path(), error_number, "can't be written");
+}
+
+Sign::~Sign() {
+  static_cast<void>(unlinkat(folder_.fd(), name_.c_str(), 0));
+  // The last one's succeeds.
+  static_cast<void>(unlinkat(folder_.fd(), signs_.c_str(), AT_REMOVEDIR));
+}
+
+bool Sign::is_lowest() const {
+  base::Fd fd(openat(folder_.fd(), signs_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid()) throw base::system_error(Kind::kDestination, folder_.path(), errno, "can't be read");
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(fdopendir(fd.get()), closedir);
+  if (!folder) throw base::system_error(Kind::kDestination, folder_.path(), errno, "can't be read");
+  static_cast<void>(fd.release());
+  while (const dirent* entry = readdir(folder.get())) {
+    int other = 0;
+    const std::string_view name = entry->d_name;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), other);
+    if (parsed.ec == std::errc() && other < rank_) return false;
+  }
+  return true;
 }
 
 }  // namespace argosy::file

@@ -30,4 +30,24 @@ class Folder {
   std::vector<std::string> made_;
 };
 
+// A sign that a rank leaves in its folder, so that ranks whose folders are one (a file system that several nodes see) find
+// each other. Removed with the object.
+class Sign {
+ public:
+  // Blocks, as everything here does. Throws base::Error (kDestination).
+  Sign(const Folder& folder, std::int64_t job, int rank);
+  ~Sign();
+  Sign(const Sign&) = delete;
+  Sign& operator=(const Sign&) = delete;
+
+  // Once all ranks have left theirs: no lower rank's is in the same folder.
+  bool is_lowest() const;
+
+ private:
+  const Folder& folder_;
+  std::string signs_;  // a folder of the job's own in it
+  std::string name_;
+  int rank_;
+};
+
 }  // namespace argosy::file

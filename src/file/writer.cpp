@@ -33,11 +33,14 @@ std::string name_beside(const std::string& path, const char* suffix) {
 
 timespec to_timespec(const core::Timestamp& time) { return {time.seconds, time.nanoseconds}; }
 
+bool looks_the_same(const struct stat& status, const core::Entry& entry) {
+  return S_ISREG(status.st_mode) && status.st_size == entry.size && status.st_mtim.tv_sec == entry.mtime.seconds &&
+         status.st_mtim.tv_nsec == entry.mtime.nanoseconds;
+}
+
 // The very file that the source is, seen here through the same file system: no two files agree in all of these.
 bool is_source_itself(const struct stat& status, const core::Entry& entry) {
-  return S_ISREG(status.st_mode) && status.st_ino == entry.inode && status.st_size == entry.size &&
-         status.st_mtim.tv_sec == entry.mtime.seconds && status.st_mtim.tv_nsec == entry.mtime.nanoseconds &&
-         status.st_ctim.tv_sec == entry.ctime.seconds && status.st_ctim.tv_nsec == entry.ctime.nanoseconds;
+  return status.st_ino == entry.inode && status.st_ctim.tv_sec == entry.ctime.seconds && status.st_ctim.tv_nsec == entry.ctime.nanoseconds;
 }
 
 }  // namespace
@@ -54,7 +57,8 @@ std::vector<bool> Writer::examine(const core::Page& page) {
     if (folder_ == nullptr) throw base::Error(Kind::kIntegrity, entry.path, 0, "comes although no source could be read");
     struct stat status = {};
     const bool there = fstatat(folder_->fd(), entry.path.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
-    if (there && !entry.open_ended && is_source_itself(status, entry)) continue;
+    const bool same = there && !entry.open_ended && looks_the_same(status, entry);
+    if (same && (settings_.leave_same || is_source_itself(status, entry))) continue;
     wanted[i] = true;
     auto target = std::make_shared<Target>();
     target->entry = entry;

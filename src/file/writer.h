@@ -22,6 +22,7 @@ class Writer final : public core::Sink {
   struct Settings {
     bool fsync = false;      // durable before it is visible
     bool read_back = false;  // read again from the device and compared before it is visible
+    bool leave_same = false;  // a target of the source's size and mtime is in place
   };
   // `folder` outlives the writer; it is null when there is nothing to write, because no source can be read.
   Writer(const Folder* folder, Settings settings) : folder_(folder), settings_(settings) {}

@@ -134,6 +134,12 @@ std::span<std::byte> Session::allocate_pool(std::size_t bytes) {
   return impl_->window->own();
 }
 
+std::vector<std::int64_t> Session::exchange(std::int64_t mine) {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(impl_->size));
+  check(MPI_Allgather(&mine, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, impl_->world), "MPI_Allgather");
+  return all;
+}
+
 Agreement Session::agree(const Verdict& mine) {
   return Agreement(start_agreement(impl_->world, *impl_->ballot_type, mine));
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,6 +40,9 @@ class Session {
   // Collective over the node, blocks: `bytes` of memory for this rank's pool, populated, and where the system allows it
   // visible to its neighbours through transport().memory_of. The session owns it. Call once.
   std::span<std::byte> allocate_pool(std::size_t bytes);
+
+  // Collective, blocks: every rank's number, at every rank, in rank order.
+  std::vector<std::int64_t> exchange(std::int64_t mine);
 
   // Collective: starts an agreement over all ranks (see Agreement).
   Agreement agree(const Verdict& mine);

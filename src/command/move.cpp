@@ -1,0 +1,296 @@
+#include "command/move.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "command/phases.h"
+#include "command/place.h"
+#include "command/sources.h"
+#include "core/chunk.h"
+#include "engine/pool.h"
+#include "engine/transfer.h"
+#include "file/beneath.h"
+#include "file/reader.h"
+#include "file/writer.h"
+
+namespace argosy::command {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using base::Kind;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// The highest resident size of this process so far, in bytes (VmHWM: unlike getrusage's, not inherited over exec).
+std::int64_t peak_rss() {
+  std::ifstream status("/proc/self/status");
+  std::string key;
+  while (status >> key) {
+    std::int64_t kibibytes = 0;
+    if (key == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
+    status.ignore(1 << 12, '\n');
+  }
+  return 0;
+}
+
+class Move {
+ public:
+  Move(const Options& options, mpi::Session& session, const Surroundings& surroundings, const MoveTask& task)
+      : options_(options),
+        session_(session),
+        surroundings_(surroundings),
+        task_(task),
+        me_(session.rank()),
+        phases_(session, options.common, surroundings.observer) {
+    report_.command = task.command;
+  }
+
+  Report run() {
+    const auto start = Clock::now();
+    memory_ = session_.allocate_pool(task_.pool_bytes);
+    if (surroundings_.observer != nullptr) surroundings_.observer->started();
+    const bool ready = scan() && prepare();
+    report_.seconds.scan = seconds_since(start);
+    if (ready) {
+      const auto begun = Clock::now();
+      transfer();
+      report_.seconds.transfer = seconds_since(begun);
+      const auto moved = Clock::now();
+      commit();
+      report_.seconds.commit = seconds_since(moved);
+    }
+    Report whole = finish();
+    whole.seconds.total = seconds_since(start);
+    return whole;
+  }
+
+ private:
+  // Looks at the sources. False when the job ends here.
+  bool scan() {
+    file::Reader::Totals totals;
+    std::function<void()> look;
+    if (me_ == task_.root) {
+      look = [this, &totals] {
+        auto files = resolve(task_.sources, options_.start_directory, surroundings_.open_standard_input);
+        source_ = std::make_unique<file::Reader>(std::move(files), surroundings_.open_standard_input);
+        totals = source_->scan();
+      };
+    }
+    const mpi::Verdict all = phases_.run_task("scan", look, [&totals] {
+      mpi::Verdict mine;
+      mine.files = totals.files;
+      mine.bytes = totals.bytes;
+      mine.open_ended = totals.open_ended;
+      return mine;
+    });
+    found_ = {all.files, all.bytes, all.open_ended};
+    return goes_on(all);
+  }
+
+  // Makes the folders, and finds the way. False when the job ends here.
+  bool prepare() {
+    std::vector<bool> writes(static_cast<std::size_t>(session_.size()), false);
+    // With nothing to write not even the folders are made; the destinations are told all the same.
+    if (found_.files > 0) {
+      std::function<void()> make;
+      if (task_.wants(me_)) {
+        make = [this] { folder_.emplace(destination(), found_.bytes); };
+      }
+      const mpi::Verdict made = phases_.run_task("scan", make, [this] {
+        mpi::Verdict mine;
+        mine.succeeded = folder_ ? 1 : 0;
+        return mine;
+      });
+      // A node whose folder can't be made is reported and left out, as long as there is another.
+      if (made.succeeded == 0 || made.interrupted != 0) return goes_on(made);
+      if (made.failed > 0 && phases_.failure()) report_.errors.push_back(*phases_.failure());
+    }
+    if (task_.folders_may_be_shared && found_.files > 0) leave_shared_folder_to_lowest();
+    const std::vector<std::int64_t> flags = session_.exchange(folder_ || (found_.files == 0 && task_.wants(me_)) ? 1 : 0);
+    std::int64_t destinations = 0;
+    for (std::size_t rank = 0; rank < flags.size(); ++rank) {
+      writes[rank] = flags[rank] != 0;
+      destinations += flags[rank];
+    }
+    way_ = task_.choose(found_, writes);
+    phases_.expect(found_.open_ended ? -1 : found_.bytes * destinations, found_.files * destinations);
+    return true;
+  }
+
+  // True when the verdict lets the job go on; else this rank keeps what it has to report.
+  bool goes_on(const mpi::Verdict& verdict) {
+    interrupted_ = std::max(interrupted_, verdict.interrupted);
+    if (phases_.failure()) report_.errors.push_back(*phases_.failure());
+    return verdict.failure.kind == Kind::kNone && interrupted_ == 0;
+  }
+
+  std::string destination() const {
+    return absolute(options_.start_directory, expand(task_.directory, me_, session_.host(me_)));
+  }
+
+  // Every writer leaves a sign in its folder; who then finds a lower rank's there shares the folder with it.
+  void leave_shared_folder_to_lowest() {
+    const std::vector<std::int64_t> job = session_.exchange(me_ == 0 ? Clock::now().time_since_epoch().count() : 0);
+    std::optional<file::Sign> sign;
+    std::function<void()> leave;
+    if (folder_) leave = [&] { sign.emplace(*folder_, job[0], me_); };
+    phases_.run_task("scan", leave, [] { return mpi::Verdict{}; });
+    bool lowest = true;
+    std::function<void()> look;
+    if (folder_) look = [&] { lowest = !sign || sign->is_lowest(); };
+    phases_.run_task("scan", look, [] { return mpi::Verdict{}; });
+    std::function<void()> remove;
+    if (sign) remove = [&] { sign.reset(); };
+    phases_.run_task("scan", remove, [] { return mpi::Verdict{}; });
+    if (!lowest) folder_.reset();
+  }
+
+  // Half of a reader's memory is for reading, where it also receives.
+  engine::Pools divide_pool() const {
+    const core::Route& route = *way_.route;
+    const std::size_t slot = slot_bytes(way_.chunk_size);
+    const std::size_t all = memory_.size() / slot;
+    bool receives = false;
+    for (int lane = 0; lane < route.lanes(); ++lane) receives = receives || route.incoming(me_, lane, 0).has_value();
+    const std::size_t reading = source_ == nullptr ? 0 : receives ? all / 2 : all;
+    const std::size_t a_lane = receives ? (all - reading) / static_cast<std::size_t>(route.lanes()) : 0;
+    engine::Pools pools{engine::Pool(memory_.first(reading * slot), slot), {}};
+    for (int lane = 0; lane < route.lanes(); ++lane) {
+      const std::size_t start = reading + static_cast<std::size_t>(lane) * a_lane;
+      pools.lanes.emplace_back(memory_.subspan(start * slot, a_lane * slot), slot);
+    }
+    return pools;
+  }
+
+  void transfer() {
+    pools_.emplace(divide_pool());
+    engine::Transfer::Settings settings;
+    settings.origin.chunk_size = way_.chunk_size;
+    settings.origin.ahead = std::max<std::size_t>(1, std::min<std::size_t>(8, pools_->reading.slots() / 2));
+    settings.relay.bwlimit = options_.common.bwlimit;
+    const bool writes = way_.route->is_destination(me_);
+    if (writes) {
+      const file::Writer::Settings how{options_.common.fsync, options_.common.read_back, task_.leave_same};
+      sink_ = std::make_unique<file::Writer>(folder_ ? &*folder_ : nullptr, how);
+    }
+    engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route, source_.get(), sink_.get(),
+                              settings);
+    Phase phase;
+    phase.name = "transfer";
+    phase.step = [&] { return transfer.step(); };
+    phase.done = [&] { return transfer.done(); };
+    phase.stop = [&] { transfer.stop(); };
+    phase.verdict = [&] { return verdict(transfer); };
+    phase.status = [&] {
+      engine::Pulse::Status status;
+      std::tie(status.waits_for, status.what) = transfer.waits_for();
+      if (const auto* destination = transfer.destination()) {
+        status.bytes = destination->counts().bytes_written;
+        status.files = destination->counts().files_committed;
+      }
+      return status;
+    };
+    interrupted_ = phases_.run(phase).interrupted;
+    tell(transfer);
+  }
+
+  mpi::Verdict verdict(const engine::Transfer& transfer) const {
+    mpi::Verdict mine;
+    const std::vector<base::Failure> failures = phases_.signed_here(transfer.failures());
+    mine.failed = static_cast<std::int64_t>(failures.size());
+    for (const base::Failure& failure : failures) {
+      if (base::more_telling(failure.kind, mine.failure.kind)) mine.failure = failure;
+    }
+    return mine;
+  }
+
+  // Takes over into the report what the transfer did on this rank.
+  void tell(const engine::Transfer& transfer) {
+    std::vector<base::Failure> failures = phases_.signed_here(transfer.failures());
+    // An interrupt explains by itself what it cut short.
+    if (interrupted_ != 0) std::erase_if(failures, [](const base::Failure& failure) { return failure.error_number == EINTR; });
+    report_.errors.insert(report_.errors.end(), failures.begin(), failures.end());
+    if (const auto* origin = transfer.origin()) bytes_read_ = origin->counts().bytes_read;
+    if (const auto* destination = transfer.destination()) {
+      const engine::Destination::Counts& counts = destination->counts();
+      report_.files = static_cast<std::int64_t>(counts.files_committed + counts.files_in_place);
+      report_.bytes = counts.bytes_committed + counts.bytes_in_place;
+      report_.bytes_moved = bytes_written_ = counts.bytes_written;
+      if (report_.files == 1 && found_.files == 1) {
+        if (counts.digest) report_.digest = base::to_string(*counts.digest);
+        report_.name = counts.name;
+      }
+    }
+  }
+
+  void commit() {
+    std::function<void()> task;
+    if (folder_) {
+      task = [this] {
+        sink_.reset();
+        if (report_.files == 0) {
+          folder_->remove_made();
+        } else if (options_.common.fsync) {
+          folder_->sync();
+        }
+      };
+    }
+    goes_on(phases_.run_task("commit", task, [] { return mpi::Verdict{}; }));
+  }
+
+  Report finish() {
+    report_.errors_total = static_cast<std::int64_t>(report_.errors.size());
+    if (report_.errors.size() > kErrorsKept) report_.errors.resize(kErrorsKept);
+    report_.ranks = {{me_, session_.host(me_), bytes_read_, bytes_written_, peak_rss()}};
+    return phases_.finish(report_, interrupted_);
+  }
+
+  const Options& options_;
+  mpi::Session& session_;
+  const Surroundings& surroundings_;
+  const MoveTask& task_;
+  int me_;
+  Phases phases_;
+  Found found_;
+  Way way_;
+  int interrupted_ = 0;
+  std::span<std::byte> memory_;
+  std::optional<file::Folder> folder_;
+  std::optional<engine::Pools> pools_;
+  std::unique_ptr<file::Reader> source_;
+  std::unique_ptr<file::Writer> sink_;
+  std::int64_t bytes_read_ = 0;
+  std::int64_t bytes_written_ = 0;
+  Report report_;
+};
+
+}  // namespace
+
+std::size_t slot_bytes(std::int64_t chunk_size) {
+  constexpr std::size_t kMemoryPage = 4096;
+  return (core::message_capacity(chunk_size) + kMemoryPage - 1) / kMemoryPage * kMemoryPage;
+}
+
+Report wrong_usage(const std::string& command, std::string message) {
+  Report report;
+  report.command = command;
+  report.exit = static_cast<int>(Kind::kUsage);
+  report.errors = {{Kind::kUsage, {}, -1, {}, 0, std::move(message)}};
+  report.errors_total = 1;
+  return report;
+}
+
+Report move_files(const Options& options, mpi::Session& session, const Surroundings& surroundings, const MoveTask& task) {
+  return Move(options, session, surroundings, task).run();
+}
+
+}  // namespace argosy::command

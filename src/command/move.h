@@ -1,0 +1,66 @@
+// What `send` and `bcast` have in common: files are looked at on one rank, folders are made where they are wanted, a stream
+// moves over a route, what arrived is committed, and all ranks' reports become one. A command says who takes part and which
+// route it goes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "command/options.h"
+#include "command/report.h"
+#include "core/route.h"
+#include "mpi/session.h"
+
+namespace argosy::command {
+
+// What a command gets from whoever started it on this rank.
+struct Surroundings {
+  Observer* observer = nullptr;  // null but on rank 0
+  std::function<base::Fd()> open_standard_input;
+};
+
+// What the scan has found, known to every rank.
+struct Found {
+  std::int64_t files = 0;
+  std::int64_t bytes = 0;
+  bool open_ended = false;  // more bytes will come than are counted
+};
+
+// A route and the chunk size that goes with it.
+struct Way {
+  std::unique_ptr<core::Route> route;
+  std::int64_t chunk_size = 0;
+};
+
+struct MoveTask {
+  std::string command;
+  Sources sources;
+  std::string directory;  // templates unexpanded
+  int root = 0;           // the rank that reads the sources
+  // Whether a rank is to write, if its folder is not another's. The same on every rank.
+  std::function<bool(int rank)> wants;
+  // Folders on several nodes may be one on a shared file system: find out, and let the lowest rank write.
+  bool folders_may_be_shared = false;
+  // A target of the source's size and mtime is in place.
+  bool leave_same = false;
+  // Called on every rank after the scan, with who writes; collective calls are allowed.
+  std::function<Way(const Found& found, const std::vector<bool>& writes)> choose;
+  // How many bytes of slots this rank is given.
+  std::size_t pool_bytes = 0;
+};
+
+// Collective. The report is whole at rank 0; its exit code stands on every rank. Throws base::Error when the job can't go
+// on: the caller then ends it on all ranks.
+Report move_files(const Options& options, mpi::Session& session, const Surroundings& surroundings, const MoveTask& task);
+
+// The report of a command that only the communicator could tell to be wrong usage. The same on every rank.
+Report wrong_usage(const std::string& command, std::string message);
+
+// The bytes that a slot for chunks of `chunk_size` takes.
+std::size_t slot_bytes(std::int64_t chunk_size);
+
+}  // namespace argosy::command

@@ -1,0 +1,62 @@
+#include "command/sources.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "command/place.h"
+#include "core/manifest.h"
+
+namespace argosy::command {
+
+namespace {
+
+using base::Kind;
+
+std::vector<std::string> read_sources(const Sources& sources, const std::string& start_directory,
+                                      const std::function<base::Fd()>& open_standard_input) {
+  if (sources.files_from == "-") return file::read_list(open_standard_input(), "standard input", sources.from0);
+  const std::string path = absolute(start_directory, sources.files_from);
+  const base::Fd list(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!list.valid()) throw base::system_error(Kind::kSource, sources.files_from, errno, "the list can't be read");
+  return file::read_list(list, sources.files_from, sources.from0);
+}
+
+}  // namespace
+
+std::vector<file::Named> resolve(const Sources& sources, const std::string& start_directory,
+                                 const std::function<base::Fd()>& open_standard_input) {
+  std::vector<std::string> paths = sources.files;
+  if (!sources.files_from.empty()) {
+    const std::vector<std::string> listed = read_sources(sources, start_directory, open_standard_input);
+    paths.insert(paths.end(), listed.begin(), listed.end());
+    if (paths.empty()) throw base::Error(Kind::kUsage, sources.files_from, 0, "names no file");
+  }
+  if (!sources.as.empty() && paths.size() > 1) {
+    throw base::Error(Kind::kUsage, {}, 0, fmt::format("--as names one file, and there are {} sources", paths.size()));
+  }
+  std::vector<file::Named> files;
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    file::Named named;
+    named.shown = paths[i];
+    // In a list "-" is a file of that name.
+    named.standard_input = paths[i] == "-" && i < sources.files.size();
+    named.path = absolute(start_directory, paths[i]);
+    named.name = sources.as.empty() ? base_name(paths[i]) : sources.as;
+    if (!core::is_safe_path(named.name)) {
+      throw base::Error(Kind::kUsage, paths[i], 0, "gives no name for the target; use --as");
+    }
+    if (!names.insert(named.name).second) {
+      throw base::Error(Kind::kUsage, paths[i], 0, "a second source has this name, and only one could have it at the destination");
+    }
+    files.push_back(std::move(named));
+  }
+  return files;
+}
+
+}  // namespace argosy::command

@@ -1,0 +1,19 @@
+// The files that a command line names, as the rank that reads them sees them.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "command/options.h"
+#include "file/reader.h"
+
+namespace argosy::command {
+
+// Every source with its path and its name at the destination. Blocks (the list is read): for I/O threads. Throws base::Error:
+// kUsage where names clash, are missing or lead out of the destination, kSource where the list can't be read.
+std::vector<file::Named> resolve(const Sources& sources, const std::string& start_directory,
+                                 const std::function<base::Fd()>& open_standard_input);
+
+}  // namespace argosy::command
