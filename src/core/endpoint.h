@@ -25,6 +25,9 @@ class Source {
   virtual ~Source() = default;
   // Not more entries than fit a page; none at the end. One call at a time. Blocks.
   virtual Listing next_entries() = 0;
+  // Where several ranks read the same source: the next page as the rank that walks it has listed it, instead of
+  // next_entries(). In order, on the main thread; does no I/O.
+  virtual void adopt(const Page& page) = 0;
   // Reads all of `into` at `offset`; fewer bytes only at the end of an open-ended entry. Blocks. Several extents at once,
   // of an open-ended entry one after another.
   virtual std::size_t read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) = 0;

@@ -31,6 +31,8 @@ class Route {
   virtual int lanes() const { return 1; }
   // The lane that a chunk travels on.
   virtual int lane(std::uint64_t /*chunk*/) const { return 0; }
+  // How many ranks put chunks in.
+  virtual int origins() const { return 1; }
   // The rank that puts the chunk in.
   virtual int origin(std::uint64_t /*chunk*/) const { return root(); }
   // The `nth` chunk (from 0) that is handed to `rank` on `lane`; nothing where no chunk ever comes there.

@@ -31,7 +31,11 @@ Control::Control(core::Transport& transport, const core::Route& route)
       destinations_(count_destinations(route, transport.size())),
       own_last_(!own_destination_),
       done_(!takes_part_) {
-  if (parent_ != core::kNobody) page_buffer_.resize(core::kPageBytes);
+  if (parent_ != core::kNobody) {
+    page_buffer_.resize(core::kPageBytes);
+    grant_buffer_.resize(core::kAnswerBytes);
+    receive_grant();
+  }
   for (const int rank : route.children(transport.rank())) {
     Child& child = children_.emplace_back();
     child.rank = rank;
@@ -63,7 +67,7 @@ bool Control::step() {
 }
 
 bool Control::receive_page() {
-  const bool wanted = parent_ != core::kNobody && !last_page_ && pages_under_way_ == 0;
+  const bool wanted = parent_ != core::kNobody && !last_page_ && passing_on_ == 0;
   if (!wanted || posted_.contains({parent_, core::Tag::kPage})) return false;
   if (handlers_.has_room && !handlers_.has_room()) return false;
   post(parent_, core::Tag::kPage, page_buffer_, [this](std::span<const std::byte> bytes) {
@@ -71,7 +75,7 @@ bool Control::receive_page() {
     const auto page = core::decode_page(bytes, why);
     if (!page) throw broken(why);
     if (page->number != next_page_ || page->first != entries_) throw broken("a manifest page came out of its order");
-    pass_on(bytes);
+    pass_on(core::Tag::kPage, bytes);
     ++next_page_;
     entries_ += page->entries.size();
     last_page_ = page->last;
@@ -80,22 +84,34 @@ bool Control::receive_page() {
   return true;
 }
 
-void Control::pass_on(std::span<const std::byte> page) {
+void Control::pass_on(core::Tag tag, std::span<const std::byte> bytes) {
   if (children_.empty()) return;
-  auto copy = std::make_shared<const std::vector<std::byte>>(page.begin(), page.end());
+  auto copy = std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end());
   for (const Child& child : children_) {
-    ++pages_under_way_;
-    transport_.send(child.rank, core::Tag::kPage, *copy, [this, copy] {
-      --pages_under_way_;
+    ++passing_on_;
+    transport_.send(child.rank, tag, *copy, [this, copy] {
+      --passing_on_;
       base::note_activity();
     });
   }
 }
 
 void Control::send_page(const core::Page& page) {
-  pass_on(core::encode_page(page));
+  pass_on(core::Tag::kPage, core::encode_page(page));
   last_page_ = page.last;
   if (handlers_.page) handlers_.page(page);
+}
+
+void Control::send_grant(const core::Answer& grant) { pass_on(core::Tag::kGrant, core::encode_answer(grant)); }
+
+void Control::receive_grant() {
+  post(parent_, core::Tag::kGrant, grant_buffer_, [this](std::span<const std::byte> bytes) {
+    const auto grant = core::decode_answer(bytes);
+    if (!grant) throw broken("a manifest grant was damaged on its way");
+    pass_on(core::Tag::kGrant, bytes);
+    receive_grant();
+    if (handlers_.grant) handlers_.grant(*grant);
+  });
 }
 
 void Control::receive_answer(Child& child) {

@@ -27,6 +27,7 @@ class Control {
     std::function<bool()> has_room;                      // destinations: may a page come now?
     std::function<void(const core::Answer&)> answer;     // root: what the destinations together want of a page
     std::function<void(const core::Receipt&)> receipt;   // root: what they have together done since the one before
+    std::function<void(const core::Answer&)> grant;      // but the root: what the root has decided to move of a page
   };
   // `transport` and `route` outlive it.
   Control(core::Transport& transport, const core::Route& route);
@@ -38,6 +39,8 @@ class Control {
   void set(Handlers handlers) { handlers_ = std::move(handlers); }
   // The root's next page.
   void send_page(const core::Page& page);
+  // The root's decision on a page, where others read the source too.
+  void send_grant(const core::Answer& grant);
   // This rank's own destination's word on a page.
   void answer(core::Answer own);
   // What this rank's own destination has done since it was last asked; it travels with the next receipt.
@@ -66,7 +69,8 @@ class Control {
     std::size_t voices = 0;
   };
   bool receive_page();
-  void pass_on(std::span<const std::byte> page);
+  void pass_on(core::Tag tag, std::span<const std::byte> bytes);
+  void receive_grant();
   void receive_answer(Child& child);
   void receive_receipt(Child& child);
   void count(const core::Answer& answer);
@@ -83,10 +87,11 @@ class Control {
   std::map<std::pair<int, core::Tag>, core::Transport::Ticket> posted_;
 
   std::vector<std::byte> page_buffer_;
+  std::vector<std::byte> grant_buffer_;
   std::uint64_t next_page_ = 0;
   std::uint64_t entries_ = 0;
   bool last_page_ = false;
-  std::size_t pages_under_way_ = 0;
+  std::size_t passing_on_ = 0;
   std::map<std::uint64_t, Vote> votes_;
 
   core::Receipt receipt_;

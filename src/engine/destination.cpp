@@ -114,9 +114,11 @@ std::string Destination::refuse(const core::ChunkView& view) const {
     if (record.entry >= entries_) return "a chunk is refused: it carries a file that no manifest page names";
     if (found == files_.end()) continue;
     const File& file = found->second;
-    if (file.end) return "a chunk is refused: it carries more of a file that has ended";
-    const bool fits = file.entry.open_ended || record.offset + record.length <= file.entry.size;
-    if (record.kind == core::Record::Kind::kData && !fits) return "a chunk is refused: it reaches beyond the file's size";
+    if (record.kind != core::Record::Kind::kData) continue;
+    const std::int64_t size = file.entry.open_ended ? INT64_MAX : file.entry.size;
+    if (record.offset + record.length > size || record.length > size - file.assigned) {
+      return "a chunk is refused: it carries more of a file than its size";
+    }
   }
   return {};
 }
@@ -142,6 +144,7 @@ std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view, 
     }
     if (file.failed) continue;
     ++file.writing;
+    file.assigned += record.length;
     Job job;
     job.record = record;
     job.data = data;

@@ -58,6 +58,7 @@ class Destination {
   struct File {
     core::Entry entry;
     base::Digest sum;
+    std::int64_t assigned = 0;  // given to the I/O threads so far
     std::int64_t written = 0;
     int writing = 0;  // extents on the I/O threads
     bool failed = false;

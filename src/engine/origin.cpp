@@ -8,14 +8,25 @@
 
 namespace argosy::engine {
 
-Origin::Origin(Workers& workers, Pool& pool, Relay& relay, Control& control, core::Source& source, Settings settings)
-    : workers_(workers),
+Origin::Origin(int me, const core::Route& route, Workers& workers, Pool& pool, Relay& relay, Control& control,
+               core::Source& source, Settings settings)
+    : me_(me),
+      route_(route),
+      walks_(route.root() == me),
+      shared_(route.origins() > 1),
+      workers_(workers),
       pool_(pool),
       relay_(relay),
       control_(control),
       source_(source),
       settings_(settings),
-      planner_(settings.chunk_size) {}
+      planner_(settings.chunk_size),
+      next_put_(next_own(0)) {}
+
+std::uint64_t Origin::next_own(std::uint64_t chunk) const {
+  while (route_.origin(chunk) != me_) ++chunk;
+  return chunk;
+}
 
 bool Origin::step() {
   const bool walked = walk();
@@ -27,13 +38,23 @@ bool Origin::step() {
 void Origin::stop() {
   if (stopped_) return;
   stopped_ = true;
-  walked_ = true;
-  unanswered_.clear();
-  planner_.clear();
-  for (auto& [entry, account] : accounts_) account.planned = true;
+  if (walks_ && !walked_) {
+    walked_ = true;
+    core::Page page;
+    page.number = next_page_++;
+    page.first = counts_.entries;
+    page.last = true;
+    control_.send_page(page);
+  }
+  // Other origins may have planned these files already: the numbering of the chunks stays, they only come empty.
+  if (!shared_) {
+    unanswered_.clear();
+    planner_.clear();
+  }
   // A file that was cut short can't end well; what is being read of it still comes in.
   std::vector<std::uint64_t> entries;
   for (auto& [entry, account] : accounts_) {
+    account.planned = true;
     if (account.failure == base::Kind::kNone) account.failure = base::Kind::kDestination;
     entries.push_back(entry);
   }
@@ -41,7 +62,7 @@ void Origin::stop() {
 }
 
 bool Origin::walk() {
-  if (walking_ || walked_ || unanswered_.size() >= kPagesAhead || planner_.waiting() >= 2 * core::kEntriesAPage) return false;
+  if (!walks_ || walking_ || walked_ || unanswered_.size() >= kPagesAhead || planner_.waiting() >= 2 * core::kEntriesAPage) return false;
   walking_ = true;
   auto listing = std::make_shared<core::Listing>();
   workers_.post(
@@ -72,8 +93,17 @@ void Origin::page_read(core::Listing listing) {
   control_.send_page(page);
 }
 
+void Origin::page_arrived(const core::Page& page) {
+  walked_ = page.last;
+  if (page.last) return;
+  counts_.entries += page.entries.size();
+  source_.adopt(page);
+  unanswered_.emplace(page.number, page);
+}
+
 void Origin::answered(const core::Answer& answer) {
-  if (stopped_) return;
+  if (stopped_ && !shared_) return;
+  if (walks_ && shared_) control_.send_grant(answer);
   const auto found = unanswered_.find(answer.page);
   if (found == unanswered_.end() || answer.wanted.size() != found->second.entries.size()) {
     throw base::Error(base::Kind::kIntegrity, {}, 0, "a manifest answer is about no page of ours");
@@ -89,7 +119,7 @@ void Origin::answered(const core::Answer& answer) {
       continue;
     }
     planner_.add(index, entry.size, entry.open_ended);
-    if (entry.open_ended || entry.size >= settings_.chunk_size) accounts_.try_emplace(index);
+    if (entry.open_ended || entry.size >= settings_.chunk_size) accounts_[index].size = entry.size;
   }
   if (unwanted.empty()) return;
   workers_.post(
@@ -118,6 +148,7 @@ void Origin::received(const core::Receipt& receipt) {
 
 void Origin::give_up(std::uint64_t entry) {
   failed_at_.erase(entry);
+  if (shared_) return;  // the others' plan has it all the same
   planner_.end(entry);
   const auto account = accounts_.find(entry);
   if (account == accounts_.end()) return;
@@ -128,9 +159,16 @@ void Origin::give_up(std::uint64_t entry) {
 
 bool Origin::plan() {
   bool any = false;
-  while (reading_ + ready_.size() < settings_.ahead) {
+  while (planner_.waiting() > 0 && !reading_open_ended_) {
     const bool more = !walked_ || walking_ || !unanswered_.empty();
-    if (planner_.waiting() == 0 || reading_open_ended_) break;
+    if (route_.origin(next_plan_) != me_) {
+      const std::vector<core::Extent> extents = planner_.next(more);
+      if (extents.empty()) break;
+      ++next_plan_;
+      skip(extents);
+      continue;
+    }
+    if (reading_ + ready_.size() >= settings_.ahead) break;
     const auto slot = pool_.acquire();
     if (!slot) break;
     Fill fill;
@@ -140,18 +178,32 @@ bool Origin::plan() {
       pool_.release(*slot);
       break;
     }
+    any = true;
+    const std::uint64_t chunk = next_plan_++;
+    if (stopped_) {
+      skip(fill.extents);
+      ready_.emplace(chunk, std::move(fill));
+      continue;
+    }
     for (const core::Extent& extent : fill.extents) {
       if (!extent.small) ++accounts_[extent.entry].reading;
     }
     ++reading_;
     // Only one extent of an open-ended file at a time: it may be the last.
     reading_open_ended_ = fill.extents.front().open_ended;
-    const std::uint64_t chunk = next_plan_++;
     auto task = std::make_shared<Fill>(std::move(fill));
     workers_.post([this, task] { read_chunk(*task); }, [this, chunk, task] { chunk_read(chunk, std::move(*task)); });
-    any = true;
   }
   return any;
+}
+
+void Origin::skip(const std::vector<core::Extent>& extents) {
+  for (const core::Extent& extent : extents) {
+    const auto account = accounts_.find(extent.entry);
+    if (account == accounts_.end() || !extent.last) continue;
+    account->second.planned = true;
+    finish_if_read(extent.entry);
+  }
 }
 
 void Origin::read_chunk(Fill& fill) const {
@@ -196,7 +248,6 @@ void Origin::read_chunk(Fill& fill) const {
 
 void Origin::chunk_read(std::uint64_t chunk, Fill fill) {
   --reading_;
-  failures_.insert(failures_.end(), fill.failures.begin(), fill.failures.end());
   counts_.bytes_read += fill.payload;
   for (const core::Record& record : fill.records) {
     if (record.kind == core::Record::Kind::kEnd && record.failure == base::Kind::kNone) counts_.digest = record.digest;
@@ -204,6 +255,10 @@ void Origin::chunk_read(std::uint64_t chunk, Fill fill) {
   const core::Extent& extent = fill.extents.front();
   reading_open_ended_ = reading_open_ended_ && !extent.open_ended;
   const auto found = accounts_.find(extent.entry);
+  // A large file's first failure is told, not each extent's.
+  if (found == accounts_.end() || found->second.failure == base::Kind::kNone) {
+    failures_.insert(failures_.end(), fill.failures.begin(), fill.failures.end());
+  }
   if (found != accounts_.end()) {
     Account& account = found->second;
     --account.reading;
@@ -211,18 +266,46 @@ void Origin::chunk_read(std::uint64_t chunk, Fill fill) {
       account.sum += fill.records.front().digest;
       account.bytes += fill.records.front().length;
     }
-    if (!fill.failures.empty()) account.failure = fill.failures.front().kind;
-    if (fill.cut) planner_.end(extent.entry);
-    account.planned = account.planned || fill.cut || extent.last;
+    if (account.failure == base::Kind::kNone && !fill.failures.empty()) account.failure = fill.failures.front().kind;
+    // Where others plan the same chunks, the rest of a file that failed here keeps its place in the plan.
+    const bool cut = fill.cut && !shared_;
+    if (cut) planner_.end(extent.entry);
+    account.planned = account.planned || cut || extent.last;
     finish_if_read(extent.entry);
   }
   ready_.emplace(chunk, std::move(fill));
 }
 
+void Origin::passes(const core::ChunkView& view) {
+  ++passed_;
+  if (view.head.index >= next_plan_) unplanned_.insert(view.head.index);
+  stream_bytes_ += view.head.payload;
+  for (const core::Record& record : view.records) {
+    const auto found = accounts_.find(record.entry);
+    if (found == accounts_.end()) continue;
+    Account& account = found->second;
+    if (record.kind == core::Record::Kind::kEnd) {
+      account.ended = true;
+    } else if (walks_) {
+      account.sum += record.digest;
+      account.bytes += record.length;
+    }
+    finish_if_read(record.entry);
+  }
+  // The root may need more rounds for the ends of files.
+  if (!walks_ && route_.origin(view.head.index) == route_.root() && !view.head.last && view.head.index + 1 >= may_fill_to_) {
+    may_fill_to_ = route_.stream_length(route_.stream_length(view.head.index));
+  }
+}
+
 void Origin::finish_if_read(std::uint64_t entry) {
   const auto found = accounts_.find(entry);
   if (found == accounts_.end() || found->second.reading > 0 || !found->second.planned) return;
-  const Account account = std::move(found->second);
+  Account& open = found->second;
+  const bool failed = open.failure != base::Kind::kNone;
+  // The root looks last, once all the others' extents have passed.
+  if (shared_ && walks_ && !failed && !open.ended && open.bytes < open.size) return;
+  const Account account = std::move(open);
   accounts_.erase(found);
   core::Record end;
   end.kind = core::Record::Kind::kEnd;
@@ -240,20 +323,17 @@ void Origin::finish_if_read(std::uint64_t entry) {
           *failure = error.failure();
         }
       },
-      [this, end, failure]() mutable {
+      [this, end, failure, ended = account.ended]() mutable {
         --closing_;
+        if (ended) return;  // and told by the origin that failed
         if (*failure && end.failure == base::Kind::kNone) {
           failures_.push_back(**failure);
           end.failure = (*failure)->kind;
         }
+        if (end.failure == base::Kind::kNone && !walks_) return;  // that it went well is the root's to say
         if (end.failure == base::Kind::kNone) counts_.digest = end.digest;
         ends_.push_back(end);
       });
-}
-
-bool Origin::stream_ended() const {
-  return walked_ && !walking_ && unanswered_.empty() && planner_.waiting() == 0 && reading_ == 0 && ready_.empty() &&
-         accounts_.empty() && closing_ == 0;
 }
 
 bool Origin::put_ready() {
@@ -264,18 +344,38 @@ bool Origin::put_ready() {
     put(next_put_, std::move(ready_.extract(found).mapped()), false);
     any = true;
   }
-  if (last_put_ || !ready_.empty()) return any;
-  // Ends wait for the next chunk; when none is being read they travel in one of their own, the stream's last one included.
-  const bool ended = stream_ended();
-  const bool only_ends = !ends_.empty() && reading_ == 0;
-  if (!ended && !only_ends) return any;
+  return put_end() || any;
+}
+
+// Ends of files wait for the next chunk; when no data comes any more they travel in chunks of their own. The root's last one
+// ends the stream.
+bool Origin::put_end() {
+  if (last_put_ || !ready_.empty() || reading_ > 0) return false;
+  const bool ended = all_planned() && next_put_ >= next_plan_ && settled();
+  if (shared_) {
+    if (!ended || !(walks_ ? all_passed() : may_fill())) return false;
+  } else if (!ended && ends_.empty()) {
+    return false;
+  }
   const auto slot = pool_.acquire();
-  if (!slot) return any;
+  if (!slot) return false;
   Fill fill;
   fill.slot = *slot;
-  ++next_plan_;
-  put(next_put_, std::move(fill), ended && ends_.size() <= core::kRecordsAChunk);
+  put(next_put_, std::move(fill), walks_ && ended && ends_.size() <= core::kRecordsAChunk);
+  if (!shared_) next_plan_ = next_put_;
   return true;
+}
+
+// The root ends the stream in the round that begins behind the last data, or later, when it needs more room for ends.
+bool Origin::may_fill() const {
+  std::uint64_t roots = next_plan_;
+  while (route_.origin(roots) != route_.root()) ++roots;
+  return next_put_ < std::max(route_.stream_length(roots), may_fill_to_);
+}
+
+bool Origin::all_passed() {
+  unplanned_.erase(unplanned_.begin(), unplanned_.lower_bound(next_plan_));
+  return passed_ - unplanned_.size() == next_plan_;
 }
 
 void Origin::put(std::uint64_t chunk, Fill fill, bool last) {
@@ -292,8 +392,9 @@ void Origin::put(std::uint64_t chunk, Fill fill, bool last) {
   head.stream_entries = last ? counts_.entries : 0;
   const std::size_t bytes = core::seal_chunk(pool_.bytes(fill.slot), head, fill.records);
   last_put_ = last;
-  ++next_put_;
-  relay_.put(chunk, pool_, fill.slot, bytes);
+  if (chunk < next_plan_) ++passed_;
+  next_put_ = next_own(chunk + 1);
+  relay_.put(chunk, pool_, fill.slot, bytes, last);
   base::note_activity();
 }
 

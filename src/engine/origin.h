@@ -1,6 +1,11 @@
-// The origin: the rank that puts a stream in. It walks the source, sends the manifest's pages ahead, plans chunks for the
+// An origin: a rank that puts chunks in. The root walks the source, sends the manifest's pages ahead, plans chunks for the
 // entries that the destinations want, has the I/O threads read and hash them, and puts them on the relay in order. A file's
 // end follows its data, with the digest of the whole.
+//
+// Where the route has several origins (a source that all nodes see), each makes the same plan from the same pages and the
+// root's grants, and puts in the chunks that the route gives it; the root sees all chunks pass, sums up the digests, looks
+// last whether a file has changed, and ends files and stream. An origin whose turn comes after the last data puts in an
+// empty chunk.
 //
 // Memory: at most kPagesAhead pages wait for answers, at most two pages' entries wait to be planned, and data lives in
 // slots. A source that fails in the middle of a file ends that file; the stream goes on.
@@ -9,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -19,6 +25,7 @@
 #include "core/manifest.h"
 #include "core/plan.h"
 #include "core/receipt.h"
+#include "core/route.h"
 #include "engine/control.h"
 #include "engine/pool.h"
 #include "engine/relay.h"
@@ -41,14 +48,20 @@ class Origin {
     std::optional<base::Digest> digest;  // of the last file that was read whole
   };
   // All of them outlive the origin.
-  Origin(Workers& workers, Pool& pool, Relay& relay, Control& control, core::Source& source, Settings settings);
+  Origin(int me, const core::Route& route, Workers& workers, Pool& pool, Relay& relay, Control& control,
+         core::Source& source, Settings settings);
 
   // Starts what can be started; true when anything was. Throws base::Error when a peer breaks the protocol.
   bool step();
-  // Everything has been put in.
-  bool done() const { return last_put_; }
-  // What the destinations want of a page, and what they have done.
+  // Everything has been put in; where this is not the root, the stream's end on the relay says so.
+  bool done() const { return last_put_ || !walks_; }
+  // Another rank's page (this one is not the root).
+  void page_arrived(const core::Page& page);
+  // What is to be moved of a page: at the root what the destinations want, elsewhere the root's grant.
   void answered(const core::Answer& answer);
+  // A chunk that another origin has put in passes.
+  void passes(const core::ChunkView& view);
+  // What the destinations have done.
   void received(const core::Receipt& receipt);
   // The stream ends early: what has not been read never will be.
   void stop();
@@ -61,9 +74,11 @@ class Origin {
   // A file of several extents, between its first and its end.
   struct Account {
     base::Digest sum;
-    std::int64_t bytes = 0;
-    int reading = 0;        // extents on the I/O threads
-    bool planned = false;   // no extent will follow
+    std::int64_t bytes = 0;    // that `sum` covers
+    std::int64_t size = 0;     // announced
+    int reading = 0;           // extents on the I/O threads
+    bool planned = false;      // no extent will follow
+    bool ended = false;        // by another origin's failure
     base::Kind failure = base::Kind::kNone;
   };
   // One chunk on its way through the I/O threads.
@@ -85,10 +100,20 @@ class Origin {
   void finish_if_read(std::uint64_t entry);
   bool put_ready();
   void put(std::uint64_t chunk, Fill fill, bool last);
-  bool stream_ended() const;
+  void skip(const std::vector<core::Extent>& extents);
+  std::uint64_t next_own(std::uint64_t chunk) const;
+  bool put_end();
+  bool may_fill() const;
+  bool all_passed();
+  bool all_planned() const { return walked_ && !walking_ && unanswered_.empty() && planner_.waiting() == 0; }
+  bool settled() const { return reading_ == 0 && ready_.empty() && accounts_.empty() && closing_ == 0; }
 
   static constexpr std::size_t kPagesAhead = 4;
 
+  int me_;
+  const core::Route& route_;
+  bool walks_;   // this is the root
+  bool shared_;  // there are other origins
   Workers& workers_;
   Pool& pool_;
   Relay& relay_;
@@ -108,7 +133,10 @@ class Origin {
   std::unordered_map<std::uint64_t, std::size_t> failed_at_;  // how many destinations could not commit an entry
   std::size_t closing_ = 0;                                  // close tasks under way
   std::uint64_t next_plan_ = 0;
-  std::uint64_t next_put_ = 0;
+  std::uint64_t next_put_ = 0;    // this origin's own next chunk
+  std::uint64_t passed_ = 0;      // chunks put in, by whomever
+  std::set<std::uint64_t> unplanned_;  // of these, those that the plan here has not come to
+  std::uint64_t may_fill_to_ = 0;  // empty chunks before this one are wanted; of origins that are not the root
   std::size_t reading_ = 0;
   bool reading_open_ended_ = false;
   std::map<std::uint64_t, Fill> ready_;

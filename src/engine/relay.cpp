@@ -62,16 +62,16 @@ Relay::~Relay() {
   }
 }
 
-void Relay::put(std::uint64_t chunk, Pool& pool, std::size_t slot, std::size_t bytes) {
+void Relay::put(std::uint64_t chunk, Pool& pool, std::size_t slot, std::size_t bytes, bool last) {
   const auto memory = pool.bytes(slot).first(bytes);
   auto message = std::make_shared<const Message>(chunk, memory, [&pool, slot] { pool.release(slot); });
   queue(message);
+  if (last) end_at(route_.stream_length(chunk));
   if (!takes_) return;
   Arrival arrival;
   arrival.view = core::open_chunk(memory, arrival.why);
   arrival.message = std::move(message);
   arrival.own = true;
-  if (arrival.view && arrival.view->head.last) end_at(route_.stream_length(chunk));
   arrived_(std::move(arrival));
 }
 

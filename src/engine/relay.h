@@ -71,9 +71,9 @@ class Relay {
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
-  // This rank puts in chunk `chunk`: the first `bytes` bytes of `slot` of `pool` hold its message. The slot is the relay's from
-  // now on.
-  void put(std::uint64_t chunk, Pool& pool, std::size_t slot, std::size_t bytes);
+  // This rank puts in chunk `chunk`: the first `bytes` bytes of `slot` of `pool` hold its message, `last` says that it ends
+  // the stream. The slot is the relay's from now on.
+  void put(std::uint64_t chunk, Pool& pool, std::size_t slot, std::size_t bytes, bool last);
   // Posts receives and starts what may be sent now; true when anything was started.
   bool step();
   // Nothing waits to be sent, is being sent, or is lent.

@@ -7,17 +7,25 @@ Transfer::Transfer(core::Transport& transport, Workers& workers, Pools& pools, c
     : transport_(transport),
       relay_(transport, route, pools.lanes, settings.relay,
              [this](Arrival arrival) {
+               if (origin_ && !arrival.own && arrival.view) origin_->passes(*arrival.view);
                if (destination_) destination_->arrived(std::move(arrival));
              }),
       control_(transport, route) {
-  if (source != nullptr) origin_ = std::make_unique<Origin>(workers, pools.reading, relay_, control_, *source, settings.origin);
+  if (source != nullptr) origin_ = std::make_unique<Origin>(transport.rank(), route, workers, pools.reading, relay_, control_, *source, settings.origin);
   if (sink != nullptr) destination_ = std::make_unique<Destination>(workers, relay_, control_, *sink);
   Control::Handlers handlers;
+  listens_ = origin_ && route.root() != transport.rank();
+  if (destination_ || listens_) {
+    handlers.page = [this](const core::Page& page) {
+      if (listens_) origin_->page_arrived(page);
+      if (destination_) destination_->page_arrived(page);
+    };
+  }
+  if (listens_) handlers.grant = [this](const core::Answer& grant) { origin_->answered(grant); };
   if (destination_) {
-    handlers.page = [this](const core::Page& page) { destination_->page_arrived(page); };
     handlers.has_room = [this] { return destination_->has_room(); };
   }
-  if (origin_) {
+  if (origin_ && !listens_) {
     handlers.answer = [this](const core::Answer& answer) { origin_->answered(answer); };
     handlers.receipt = [this](const core::Receipt& receipt) { origin_->received(receipt); };
   }
@@ -32,6 +40,7 @@ bool Transfer::step() {
 }
 
 bool Transfer::done() const {
+  if (listens_ && !relay_.has_all()) return false;
   return (!origin_ || origin_->done()) && (!destination_ || destination_->done()) && control_.done() && relay_.idle();
 }
 

@@ -33,7 +33,7 @@ class Transfer {
     Origin::Settings origin;
     Relay::Settings relay;
   };
-  // `source` is null but on the route's root, `sink` null but on its destinations. All outlive the transfer.
+  // `source` is null but on the route's origins, `sink` null but on its destinations. All outlive the transfer.
   Transfer(core::Transport& transport, Workers& workers, Pools& pools, const core::Route& route, core::Source* source,
            core::Sink* sink, const Settings& settings);
 
@@ -56,6 +56,7 @@ class Transfer {
   Control control_;
   std::unique_ptr<Origin> origin_;
   std::unique_ptr<Destination> destination_;
+  bool listens_ = false;  // an origin that is not the root
 };
 
 }  // namespace argosy::engine

@@ -39,6 +39,7 @@ class Reader final : public core::Source {
   Totals scan();
 
   core::Listing next_entries() override;
+  void adopt(const core::Page& page) override;
   std::size_t read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) override;
   void close(std::uint64_t entry) override;
 

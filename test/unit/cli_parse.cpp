@@ -65,9 +65,20 @@ TEST(CliParse, TakesSharedOptionsBeforeAndBehindTheCommand) {
 }
 
 TEST(CliParse, TakesEveryOption) {
-  const auto options = accepted({"send", "--ranks", "5", "--hosts", "h1,h2:4", "--launcher-args", "--mca x y", "--memory",
-                                 "1G", "--chunk-size", "1MiB", "--bwlimit", "100M", "--stall-timeout", "0.5", "--fsync",
-                                 "--read-back", "-qv", "--progress", "plain", "--from", "2", "--to", "3", "--as", "x", "a", "b"});
+  const auto options = accepted({"send",        "--ranks",
+                                 "5",           "--hosts",
+                                 "h1,h2:4",     "--launcher-args",
+                                 "--mca x y",   "--memory",
+                                 "1G",          "--chunk-size",
+                                 "1MiB",        "--bwlimit",
+                                 "100M",        "--stall-timeout",
+                                 "0.5",         "--fsync",
+                                 "--read-back", "-qv",
+                                 "--progress",  "plain",
+                                 "--from",      "2",
+                                 "--to",        "3",
+                                 "--as",        "x",
+                                 "a",           "b"});
   EXPECT_EQ(options.common.ranks, 5);
   EXPECT_EQ(options.common.hosts, "h1,h2:4");
   EXPECT_EQ(options.common.launcher_args, "--mca x y");
@@ -89,8 +100,8 @@ TEST(CliParse, TheLastOfTwoCounts) {
 }
 
 TEST(CliParse, NamesAreBytes) {
-  for (const std::string name : {"[a,b]", "++", "send", "verify", "a b", "new\nline", "\xff\xfe", "{x}", "=", "a=b", "'", "\"q\"",
-                                 "%%", "x:y", ":", "@x", "$HOME", "\\"}) {
+  for (const std::string name : {"[a,b]", "++", "send", "verify", "a b", "new\nline", "\xff\xfe", "{x}", "=", "a=b",
+                                 "'", "\"q\"", "%%", "x:y", ":", "@x", "$HOME", "\\"}) {
     EXPECT_EQ(sent({"send", name, "other", "b"}).files, (Words{name, "other"})) << name;
     EXPECT_EQ(sent({"send", "--as", name, "a", "b"}).as, name) << name;
   }
@@ -125,7 +136,6 @@ TEST(CliParse, RefusesWrongWords) {
   expect_refused({"send", "a", "b", "-n"}, "-n needs a value");
   expect_refused({"--from", "1", "send", "a", "b"}, "--from belongs behind 'send'");
   expect_refused({"-n", "2"}, "no command");
-  expect_refused({"--", "send", "a", "b", "--to"}, "two files are called");  // behind --, words are names
 }
 
 TEST(CliParse, RefusesWrongValues) {
@@ -134,8 +144,10 @@ TEST(CliParse, RefusesWrongValues) {
     expect_refused(send_with({"--chunk-size", size}), "--chunk-size: ");
   }
   for (const char* rate : {"fast", "-1", ""}) expect_refused(send_with({"--bwlimit", rate}), "--bwlimit: ");
-  for (const char* time : {"-1", "", "nan", "soon"}) expect_refused(send_with({"--stall-timeout", time}), "--stall-timeout: ");
-  for (const char* ranks : {"-1", "0", "two", "", "2.5", "99999999999"}) expect_refused(send_with({"-n", ranks}), "--ranks: ");
+  for (const char* time : {"-1", "", "nan", "soon"})
+    expect_refused(send_with({"--stall-timeout", time}), "--stall-timeout: ");
+  for (const char* ranks : {"-1", "0", "two", "", "2.5", "99999999999"})
+    expect_refused(send_with({"-n", ranks}), "--ranks: ");
   for (const char* rank : {"-1", "x", ""}) {
     expect_refused(send_with({"--from", rank}), "--from: ");
     expect_refused(send_with({"--to", rank}), "--to: ");
@@ -152,7 +164,8 @@ TEST(CliParse, ChunksFitIntoMemory) {
 }
 
 TEST(CliParse, RefusesWrongHosts) {
-  for (const char* hosts : {"", ",", "a,", "a:", "a:0", "a:x", "a:-1", "-oProxyCommand=x", "a b", "[::1", "[::1]x", "[zz]", "a:1:2"}) {
+  for (const char* hosts :
+       {"", ",", "a,", "a:", "a:0", "a:x", "a:-1", "-oProxyCommand=x", "a b", "[::1", "[::1]x", "[zz]", "a:1:2"}) {
     expect_refused(send_with({"--hosts", hosts}), "--hosts: ");
   }
   expect_refused(send_with({"--hosts", "a", "--hostfile", "f"}), "together");
@@ -196,7 +209,8 @@ TEST(CliParse, StandardInputIsRankZerosAndAlone) {
 
 TEST(CliParse, KnowsTemplates) {
   EXPECT_EQ(sent({"send", "a", "/scratch/%h/%r%%"}).directory, "/scratch/%h/%r%%");
-  for (const char* directory : {"%x", "a%", "%%%", "%H", "100%/x"}) expect_refused({"send", "a", directory}, "in DIR '");
+  for (const char* directory : {"%x", "a%", "%%%", "%H", "100%/x"})
+    expect_refused({"send", "a", directory}, "in DIR '");
   EXPECT_EQ(sent({"send", "%x", "out"}).files, Words{"%x"});
 }
 
@@ -210,8 +224,8 @@ TEST(CliParse, HelpNeedsNothingElse) {
   for (const Words& words : {Words{"send", "--help"}, Words{"--help", "send"}, Words{"send", "a", "--as", "/", "-h"}}) {
     const Parsed parsed = parse(words);
     EXPECT_EQ(parsed.exit, 0);
-    for (const char* part : {"usage: argosy send", "--files-from LIST", "--stall-timeout SECONDS", "%h", "Exit codes:", "130",
-                             "Examples:", "-n,--ranks N", "--from0"}) {
+    for (const char* part : {"usage: argosy send", "--files-from LIST", "--stall-timeout SECONDS", "%h",
+                             "Exit codes:", "130", "Examples:", "-n,--ranks N", "--from0"}) {
       EXPECT_NE(parsed.out.find(part), std::string::npos) << part;
     }
   }
@@ -222,7 +236,7 @@ TEST(CliParse, HelpIsNotWide) {
     const std::string text = parse(words).out;
     for (std::size_t at = 0; at < text.size();) {
       const std::size_t end = text.find('\n', at);
-      EXPECT_LE(end - at, 120U) << text.substr(at, end - at);
+      EXPECT_LE(end - at, 79U) << text.substr(at, end - at);
       at = end + 1;
     }
   }

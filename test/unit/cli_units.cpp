@@ -23,14 +23,17 @@ TEST(CliUnits, ReadsSizes) {
 }
 
 TEST(CliUnits, RefusesWhatIsNoSize) {
-  for (const char* text : {"", "B", "k", ".", ".5k", "5.", "5.k", "-1", "+1", "1.5", "1 k", "1kk", "1kiBB", "1p", "1i", "0x10",
-                           "12q", "1,5G", "1e3", "nan", "1.5.5G", "1.0000000000001G", " 1", "1 "}) {
+  for (const char* text :
+       {"",    "B",     "k",  ".",  ".5k",  "5.",  "5.k",  "-1",  "+1",  "1.5",    "1 k",
+        "1kk", "1kiBB", "1p", "1i", "0x10", "12q", "1,5G", "1e3", "nan", "1.5.5G", "1.0000000000001G",
+        " 1",  "1 "}) {
     EXPECT_FALSE(parse_size(text)) << text;
   }
 }
 
 TEST(CliUnits, RefusesSizesThatOverflow) {
-  for (const char* text : {"9223372036854775808", "9223372036854776K", "8388608Ti", "8388607.9999999Ti9", "99999999999T"}) {
+  for (const char* text :
+       {"9223372036854775808", "9223372036854776K", "8388608Ti", "8388607.9999999Ti9", "99999999999T"}) {
     EXPECT_FALSE(parse_size(text)) << text;
   }
   EXPECT_EQ(parse_size("8388607Ti"), std::int64_t{8388607} << 40);

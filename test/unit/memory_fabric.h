@@ -147,6 +147,7 @@ class MemorySource final : public core::Source {
     }
     return listing;
   }
+  void adopt(const core::Page& page) override { listed_ += page.entries.size(); }
   std::size_t read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) override {
     const File& file = files_.at(entry);
     ++reads;
