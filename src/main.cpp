@@ -17,6 +17,7 @@
 #include "cli/console.h"
 #include "cli/launcher.h"
 #include "cli/parse.h"
+#include "cli/process.h"
 #include "cli/render.h"
 #include "cli/supervisor.h"
 #include "command/send.h"
@@ -65,12 +66,16 @@ int run(int argc, char** argv) {
   const cli::Launch launch = cli::detect_launch(cli::kMpi, environment);
   const std::vector<std::string> words = cli::command_line(argc, argv, launch, environment);
   cli::Parsed parsed = cli::parse(words);
+  // Under a launcher one process says it. The others end with 0: a launcher that sees one of them fail first would kill the
+  // one that is about to speak.
   if (!parsed.options) {
-    if (launch.speaks) cli::print({parsed.out, parsed.err});
+    if (!launch.speaks) return 0;
+    cli::print({parsed.out, parsed.err});
     return parsed.exit;
   }
   if (launch.starter == cli::Starter::kOtherMpi) {
-    if (launch.speaks) cli::complain(launch.refusal);
+    if (!launch.speaks) return 0;
+    cli::complain(launch.refusal);
     return kUsageExit;
   }
   parsed.options->start_directory = cli::start_directory(launch, environment);
@@ -82,6 +87,9 @@ int run(int argc, char** argv) {
 }  // namespace argosy
 
 int main(int argc, char** argv) {
+  argosy::cli::hold_standard_descriptors();
+  // Whoever reads our output may go away: that is an error of write(2), not the end of a job.
+  std::signal(SIGPIPE, SIG_IGN);
   try {
     return argosy::run(argc, argv);
   } catch (const argosy::base::Error& error) {

@@ -16,19 +16,40 @@ namespace {
 
 using Time = std::int64_t;  // picoseconds
 
+constexpr double kASecond = 1e12;
 constexpr std::size_t kLanes = 2;
+constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
-Time time_of(double seconds) { return static_cast<Time>(std::llround(seconds * 1e12)); }
+constexpr std::size_t at(int number) { return static_cast<std::size_t>(number); }
 
-// A chunk that waits at `holder` for its way to `to`.
+// A chunk that is to go to `to`.
 struct Message {
   std::uint64_t chunk = 0;
   int to = 0;
   std::size_t lane = 0;
   bool in_flight = false;  // has one of the card's places
-  bool matched = false;    // has a slot at the receiver, since:
-  Time matched_at = 0;
-  bool on_wire = false;
+  bool let_in = false;     // has a slot at the receiver
+  bool flows = false;
+  Time ready = 0;  // once let in: when its alpha has passed
+};
+
+// A message whose bytes flow.
+struct Flow {
+  int from = 0;
+  int to = 0;
+  std::size_t lane = 0;
+  std::uint64_t chunk = 0;
+  double left = 0;  // time that it would take alone on both cards, as of
+  Time since = 0;
+  double share = 0;  // of the cards' rate
+  Time end = 0;
+  bool active = false;
+};
+
+// Either a flow ends, unless it turned out since that it ends at another time, or a rank has a message that is ready.
+struct Event {
+  std::size_t flow = kNone;
+  int rank = 0;
 };
 
 struct Held {
@@ -39,10 +60,9 @@ struct Held {
 };
 
 struct Lane {
-  core::Hop next;             // what the next receive is for
-  bool expects = false;       // anything at all
-  std::uint64_t matched = 0;  // receives that a message was found for
-  int used = 0;               // slots in transit
+  core::Hop next;            // what is let in next
+  std::uint64_t let_in = 0;  // how many were
+  int used = 0;              // slots
   int own_used = 0;
 };
 
@@ -53,18 +73,11 @@ struct Node {
   std::vector<std::uint64_t> own;  // the chunks that it puts in
   std::size_t next_own = 0;
   int in_flight = 0;
-  int sends = 0;
-  int receives = 0;
+  std::vector<std::size_t> sends;  // flows
+  std::vector<std::size_t> receives;
   int slots = 0;
   std::uint64_t got = 0;
   bool touched = false;
-};
-
-struct Arrival {
-  int from = 0;
-  int to = 0;
-  std::size_t lane = 0;
-  std::uint64_t chunk = 0;
 };
 
 class Simulation {
@@ -75,17 +88,17 @@ class Simulation {
         bytes_(bytes),
         chunk_(chunk),
         length_(route.stream_length(static_cast<std::uint64_t>(std::max<std::int64_t>(0, (bytes - 1) / chunk)))),
-        alpha_(time_of(cluster.alpha_seconds)),
-        nodes_(static_cast<std::size_t>(cluster.nodes)) {
+        alpha_(std::llround(cluster.alpha_seconds * kASecond)),
+        nodes_(at(cluster.nodes)) {
     if (cluster.rack_nodes > 0) {
-      const int racks = (cluster.nodes + cluster.rack_nodes - 1) / cluster.rack_nodes;
-      up_.resize(static_cast<std::size_t>(racks));
-      down_.resize(static_cast<std::size_t>(racks));
+      const std::size_t racks = at((cluster.nodes - 1) / cluster.rack_nodes + 1);
+      leaving_.resize(racks);
+      entering_.resize(racks);
       uplink_ = std::max(1, static_cast<int>(cluster.rack_nodes / cluster.oversubscription));
     }
     for (std::uint64_t k = 0; k < length_; ++k) node(route.origin(k)).own.push_back(k);
     for (int rank = 0; rank < cluster.nodes; ++rank) {
-      for (std::size_t lane = 0; lane < static_cast<std::size_t>(route.lanes()); ++lane) expect(rank, lane);
+      for (int lane = 0; lane < route.lanes(); ++lane) expect_next(rank, at(lane));
     }
   }
 
@@ -96,22 +109,37 @@ class Simulation {
       const auto batch = events_.extract(events_.begin());
       now_ = batch.key();
       // All that ends now makes room before anything takes it.
-      for (const Arrival& arrival : batch.mapped()) arrive(arrival);
+      for (const Event& event : batch.mapped()) {
+        if (event.flow == kNone) {
+          touch(event.rank);
+        } else if (flows_[event.flow].active && flows_[event.flow].end == now_) {
+          end(event.flow);
+        }
+      }
       advance_touched();
     }
     for (const Node& node : nodes_) {
-      if (node.got + node.own.size() != length_ || !node.held.empty()) throw std::logic_error("the route came to a stop");
+      if (node.got + node.own.size() != length_) throw std::logic_error("the route came to a stop");
     }
-    outcome_.seconds = static_cast<double>(now_) * 1e-12;
+    outcome_.seconds = static_cast<double>(now_) / kASecond;
     return outcome_;
   }
 
  private:
-  Node& node(int rank) { return nodes_[static_cast<std::size_t>(rank)]; }
+  Node& node(int rank) { return nodes_[at(rank)]; }
 
+  // The rank may be able to do something now.
   void touch(int rank) {
     if (rank == core::kNobody || std::exchange(node(rank).touched, true)) return;
     touched_.push_back(rank);
+  }
+
+  // Whoever hands chunks to `rank` may find room there now: first on the lane that got less.
+  void touch_senders(int rank) {
+    const auto& lanes = node(rank).lanes;
+    const std::size_t first = lanes[1].let_in < lanes[0].let_in ? 1 : 0;
+    touch(lanes[first].next.from);
+    touch(lanes[1 - first].next.from);
   }
 
   void advance_touched() {
@@ -122,112 +150,144 @@ class Simulation {
     touched_.clear();
   }
 
-  void expect(int rank, std::size_t number) {
+  void expect_next(int rank, std::size_t number) {
     Lane& lane = node(rank).lanes[number];
-    const auto hop = route_.incoming(rank, static_cast<int>(number), lane.matched);
-    lane.expects = hop.has_value();
-    lane.next = hop.value_or(core::Hop{});
+    lane.next = route_.incoming(rank, static_cast<int>(number), lane.let_in).value_or(core::Hop{});
   }
 
-  // Whoever hands chunks to `rank` may find room there now.
-  void touch_senders(int rank) {
-    // Where two compete, the lane that has been waited for longer goes first.
-    auto& lanes = node(rank).lanes;
-    const bool second_first = lanes[1].expects && lanes[1].matched < lanes[0].matched;
-    touch(lanes[second_first ? 1 : 0].next.from);
-    touch(lanes[second_first ? 0 : 1].next.from);
-  }
-
+  // The rank has the chunk, in a slot.
   void hold(int rank, std::uint64_t chunk, std::size_t lane, bool own) {
-    Node& at = node(rank);
+    Node& holder = node(rank);
     const std::vector<int> to = route_.to(rank, chunk);
-    if (own) {
-      ++at.slots;
-      ++at.lanes[lane].own_used;
-      outcome_.peak_slots = std::max(outcome_.peak_slots, at.slots);
-    }
-    at.held.push_back({chunk, lane, own, to.size()});
-    for (const int next : to) at.waiting.push_back({.chunk = chunk, .to = next, .lane = lane});
-    if (to.empty()) release(rank, at.held.size() - 1);
+    holder.held.push_back({chunk, lane, own, to.size()});
+    for (const int next : to) holder.waiting.push_back({.chunk = chunk, .to = next, .lane = lane});
+    if (to.empty()) release(rank, holder.held.size() - 1);
   }
 
   void release(int rank, std::size_t place) {
-    Node& at = node(rank);
-    Lane& lane = at.lanes[at.held[place].lane];
-    --(at.held[place].own ? lane.own_used : lane.used);
-    --at.slots;
-    at.held.erase(at.held.begin() + static_cast<std::ptrdiff_t>(place));
+    Node& holder = node(rank);
+    const Held& held = holder.held[place];
+    Lane& lane = holder.lanes[held.lane];
+    --(held.own ? lane.own_used : lane.used);
+    --holder.slots;
+    holder.held.erase(holder.held.begin() + static_cast<std::ptrdiff_t>(place));
     touch_senders(rank);
   }
 
-  void arrive(const Arrival& arrival) {
-    Node& from = node(arrival.from);
-    --from.sends;
-    --from.in_flight;
-    const auto message = std::find_if(from.waiting.begin(), from.waiting.end(), [&](const Message& waiting) {
-      return waiting.on_wire && waiting.chunk == arrival.chunk && waiting.to == arrival.to;
-    });
-    from.waiting.erase(message);
-    const auto held = std::find_if(from.held.begin(), from.held.end(),
-                                   [&](const Held& chunk) { return chunk.chunk == arrival.chunk; });
-    if (--held->uses == 0) release(arrival.from, static_cast<std::size_t>(held - from.held.begin()));
-    touch(arrival.from);
-
-    Node& to = node(arrival.to);
-    --to.receives;
-    ++to.got;
-    ++outcome_.messages;
-    hold(arrival.to, arrival.chunk, arrival.lane, false);
-    touch(arrival.to);
-    touch_senders(arrival.to);
-    if (crosses_racks(arrival.from, arrival.to)) leave_uplinks(arrival.from, arrival.to);
+  void take_slot(Node& holder, int& used) {
+    ++used;
+    outcome_.peak_slots = std::max(outcome_.peak_slots, ++holder.slots);
   }
 
-  // Puts in own chunks, matches messages with receives and starts what may start at `rank` now.
+  // Puts in own chunks, has messages let in and lets them flow, as far as that goes now.
   void advance(int rank) {
-    Node& at = node(rank);
-    while (at.next_own < at.own.size()) {
-      const std::uint64_t chunk = at.own[at.next_own];
-      const auto lane = static_cast<std::size_t>(route_.lane(chunk));
-      if (at.lanes[lane].own_used == cluster_.own_slots) break;
-      ++at.next_own;
+    Node& sender = node(rank);
+    while (sender.next_own < sender.own.size()) {
+      const std::uint64_t chunk = sender.own[sender.next_own];
+      const std::size_t lane = at(route_.lane(chunk));
+      if (sender.lanes[lane].own_used == cluster_.own_slots) break;
+      ++sender.next_own;
+      take_slot(sender, sender.lanes[lane].own_used);
       hold(rank, chunk, lane, true);
     }
-    for (Message& message : at.waiting) {
-      if (!message.matched) match(rank, message);
-      if (message.matched && !message.on_wire && at.sends == 0) start(rank, message);
+    for (Message& message : sender.waiting) {
+      if (!message.let_in) let_in(rank, message);
+      if (message.let_in && !message.flows) flow(rank, message);
     }
   }
 
-  void match(int rank, Message& message) {
-    Node& at = node(rank);
+  void let_in(int rank, Message& message) {
+    Node& sender = node(rank);
     Lane& lane = node(message.to).lanes[message.lane];
-    if (lane.next.from != rank || lane.next.chunk != message.chunk) return;  // others go before it
+    if (lane.next != core::Hop{rank, message.chunk}) return;  // others go before it
     if (!message.in_flight) {
-      if (at.in_flight == cluster_.in_flight) return;
+      if (sender.in_flight == cluster_.in_flight) return;
       message.in_flight = true;
-      ++at.in_flight;
+      ++sender.in_flight;
     }
     if (lane.used == cluster_.slots) return;
-    message.matched = true;
-    message.matched_at = now_;
-    ++lane.used;
-    ++lane.matched;
-    expect(message.to, message.lane);
-    outcome_.peak_slots = std::max(outcome_.peak_slots, ++node(message.to).slots);
+    take_slot(node(message.to), lane.used);
+    ++lane.let_in;
+    expect_next(message.to, message.lane);
+    message.let_in = true;
+    message.ready = now_ + alpha_;
+    if (cluster_.in_flight > 1) events_[message.ready].push_back({.rank = rank});
   }
 
-  void start(int rank, Message& message) {
-    Node& to = node(message.to);
-    if (to.receives > 0 || !enter_uplinks(rank, message.to)) return;
-    message.on_wire = true;
-    outcome_.peak_sends = std::max(outcome_.peak_sends, ++node(rank).sends);
-    outcome_.peak_receives = std::max(outcome_.peak_receives, ++to.receives);
-    const bool slow = rank == cluster_.slow_node || message.to == cluster_.slow_node;
-    const double rate = cluster_.bytes_per_second * (slow ? cluster_.slow_share : 1);
-    const Time end = std::max(now_, message.matched_at + alpha_) + time_of(static_cast<double>(bytes_of(message.chunk)) / rate);
-    events_[end].push_back({rank, message.to, message.lane, message.chunk});
+  void flow(int rank, Message& message) {
+    Node& sender = node(rank);
+    Node& receiver = node(message.to);
+    const std::size_t most = at(cluster_.in_flight);
+    if (sender.sends.size() == most || receiver.receives.size() == most || (most > 1 && now_ < message.ready)) return;
+    const auto same_way = [&](std::size_t other) { return flows_[other].to == message.to; };
+    if (std::any_of(sender.sends.begin(), sender.sends.end(), same_way)) return;
+    if (!enter_uplinks(rank, message.to)) return;
+    message.flows = true;
+    if (unused_.empty()) {
+      unused_.push_back(flows_.size());
+      flows_.emplace_back();
+    }
+    const std::size_t number = unused_.back();
+    unused_.pop_back();
+    const double alone = static_cast<double>(bytes_of(message.chunk)) / cluster_.bytes_per_second * kASecond;
+    flows_[number] = {rank, message.to, message.lane, message.chunk, alone, std::max(now_, message.ready), 0, 0, true};
+    sender.sends.push_back(number);
+    receiver.receives.push_back(number);
+    outcome_.peak_sends = std::max(outcome_.peak_sends, static_cast<int>(sender.sends.size()));
+    outcome_.peak_receives = std::max(outcome_.peak_receives, static_cast<int>(receiver.receives.size()));
+    share_cards(rank, message.to);
   }
+
+  void end(std::size_t number) {
+    flows_[number].active = false;
+    unused_.push_back(number);
+    const Flow flow = flows_[number];
+    Node& sender = node(flow.from);
+    Node& receiver = node(flow.to);
+    std::erase(sender.sends, number);
+    std::erase(receiver.receives, number);
+    share_cards(flow.from, flow.to);
+    if (crosses_racks(flow.from, flow.to)) leave_uplinks(flow.from, flow.to);
+
+    --sender.in_flight;
+    sender.waiting.erase(std::find_if(sender.waiting.begin(), sender.waiting.end(), [&](const Message& message) {
+      return message.chunk == flow.chunk && message.to == flow.to;
+    }));
+    const auto held = std::find_if(sender.held.begin(), sender.held.end(),
+                                   [&](const Held& other) { return other.chunk == flow.chunk; });
+    if (--held->uses == 0) release(flow.from, static_cast<std::size_t>(held - sender.held.begin()));
+    touch(flow.from);
+
+    ++outcome_.messages;
+    ++receiver.got;
+    hold(flow.to, flow.chunk, flow.lane, false);
+    touch(flow.to);
+    touch_senders(flow.to);
+  }
+
+  // The flows on a card share its rate equally, each direction by itself; what one can't use the others don't get.
+  void share_cards(int from, int to) {
+    for (const int rank : {from, to}) {
+      for (const std::size_t number : node(rank).sends) share(number);
+      for (const std::size_t number : node(rank).receives) share(number);
+    }
+  }
+
+  void share(std::size_t number) {
+    Flow& flow = flows_[number];
+    const double share = std::min(speed(flow.from) / static_cast<double>(node(flow.from).sends.size()),
+                                  speed(flow.to) / static_cast<double>(node(flow.to).receives.size()));
+    if (share == flow.share) return;
+    if (now_ > flow.since) {
+      flow.left -= static_cast<double>(now_ - flow.since) * flow.share;
+      flow.since = now_;
+    }
+    flow.share = share;
+    flow.end = std::max(now_, flow.since + static_cast<Time>(std::llround(flow.left / share)));
+    events_[flow.end].push_back({.flow = number});
+  }
+
+  double speed(int rank) const { return rank == cluster_.slow_node ? cluster_.slow_share : 1; }
 
   std::int64_t bytes_of(std::uint64_t chunk) const {
     return std::clamp<std::int64_t>(bytes_ - static_cast<std::int64_t>(chunk) * chunk_, 0, chunk_);
@@ -237,25 +297,25 @@ class Simulation {
     return cluster_.rack_nodes > 0 && from / cluster_.rack_nodes != to / cluster_.rack_nodes;
   }
 
-  // A rack's uplink carries as many messages at once, a direction, as it has cards' rates.
+  // A rack's uplink has room for as many messages at once, each direction, as its rate is cards' rates.
   bool enter_uplinks(int from, int to) {
     if (!crosses_racks(from, to)) return true;
-    int& up = up_[static_cast<std::size_t>(from / cluster_.rack_nodes)];
-    int& down = down_[static_cast<std::size_t>(to / cluster_.rack_nodes)];
-    if (up == uplink_ || down == uplink_) return false;
-    ++up;
-    ++down;
+    int& leaving = leaving_[at(from / cluster_.rack_nodes)];
+    int& entering = entering_[at(to / cluster_.rack_nodes)];
+    if (leaving == uplink_ || entering == uplink_) return false;
+    ++leaving;
+    ++entering;
     return true;
   }
 
   void leave_uplinks(int from, int to) {
-    const int up = from / cluster_.rack_nodes;
-    const int down = to / cluster_.rack_nodes;
-    --up_[static_cast<std::size_t>(up)];
-    --down_[static_cast<std::size_t>(down)];
+    const int left = from / cluster_.rack_nodes;
+    const int entered = to / cluster_.rack_nodes;
+    --leaving_[at(left)];
+    --entering_[at(entered)];
     const auto end_of = [this](int rack) { return std::min((rack + 1) * cluster_.rack_nodes, cluster_.nodes); };
-    for (int rank = up * cluster_.rack_nodes; rank < end_of(up); ++rank) touch(rank);
-    for (int rank = down * cluster_.rack_nodes; rank < end_of(down); ++rank) touch_senders(rank);
+    for (int rank = left * cluster_.rack_nodes; rank < end_of(left); ++rank) touch(rank);
+    for (int rank = entered * cluster_.rack_nodes; rank < end_of(entered); ++rank) touch_senders(rank);
   }
 
   const core::Route& route_;
@@ -267,11 +327,14 @@ class Simulation {
   Time now_ = 0;
   std::vector<Node> nodes_;
   std::vector<int> touched_;
-  std::vector<int> up_;
-  std::vector<int> down_;
-  int uplink_ = 0;
   // By time: cards that work in step end at the same moment, so there are few different ones.
-  std::map<Time, std::vector<Arrival>> events_;
+  std::map<Time, std::vector<Event>> events_;
+  std::vector<Flow> flows_;
+  std::vector<std::size_t> unused_;  // of flows_
+  // Of each rack's uplink, in use; there are uplink_.
+  std::vector<int> leaving_;
+  std::vector<int> entering_;
+  int uplink_ = 0;
   Outcome outcome_;
 };
 

@@ -89,6 +89,7 @@ std::vector<HostProblem> diagnose(const std::vector<std::string>& hosts, const s
       ++next;
     }
     std::vector<pollfd> waiting;
+    waiting.reserve(asked.size());
     for (const Question& one : asked) waiting.push_back({one.child.output.get(), POLLIN, 0});
     if (poll(waiting.data(), waiting.size(), poll_timeout(deadline)) < 0 && errno != EINTR) break;
     std::erase_if(asked, [&](Question& one) {

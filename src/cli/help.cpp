@@ -13,58 +13,72 @@ constexpr std::string_view kSendHelp =
     R"(usage: argosy send [OPTIONS] FILE... DIR
        argosy send [OPTIONS] --files-from LIST [FILE...] DIR
 
-Moves files from the host of one rank into the folder DIR on the host of another. The digests of what was read and of
-what was written are compared; a file appears under its name when all of it is there and right, or not at all. Its mode and
-its modification time go with it.
+Moves files from the host of one rank into the folder DIR on the host of
+another. The digests of what was read and of what was written are compared. A
+file appears under its name when all of it is there and right, or not at all;
+its mode and its modification time go with it.
 
-FILE is read on the host of the rank --from; - is standard input, and needs --as. DIR is made where it is missing, with
-its parents. Relative names start in the folder where argosy was started, on every host. Names are bytes: whatever stands
-behind -- is a name, also when it begins with '-'.
+FILE is read on the host of the rank --from; - is standard input, and needs
+--as. DIR is made where it is missing, with its parents. Relative names start
+in the folder where argosy was started, on every host. Names are bytes; what
+stands behind -- is a name, also when it begins with '-'.
 
-In DIR, %h stands for the host's name up to its first dot, %r for the rank, %% for a percent sign.
+In DIR, %h stands for the host's name up to its first dot, %r for the rank and
+%% for a percent sign.
 )";
 
 constexpr std::string_view kUnits =
-    R"(A SIZE or RATE is a number with K, M, G or T (powers of 1000) or Ki, Mi, Gi or Ti (powers of 1024), and an optional B:
-64MiB, 1.5G. A RATE is bytes a second.
+    R"(A SIZE or RATE is a number with K, M, G or T (powers of 1000) or Ki, Mi, Gi or
+Ti (powers of 1024), and an optional B: 64MiB, 1.5G. A RATE is bytes a second.
 )";
 
 constexpr std::string_view kSendExamples =
     R"(Examples:
-  argosy send big.bin out/                          on this machine, from one process to another
-  argosy send --hosts a,b big.bin /scratch          from host a to host b
-  argosy send --hosts a,b *.dat '/scratch/%h'       each host's own folder
+  argosy send big.bin out/
+      on this machine, from one process to another
+  argosy send --hosts a,b big.bin /scratch
+      from host a to host b
+  argosy send --hosts a,b --from 1 --to 0 *.dat '/scratch/%h'
+      from host b into the folder /scratch/a on host a
   tar c tree | argosy send --hosts a,b --as tree.tar - /scratch
+      standard input
   mpirun -n 2 --host a,b argosy send big.bin /scratch
+      with ranks that somebody else has started
 )";
 
-constexpr std::string_view kCommands =
-    R"(Without a launcher argosy starts its ranks itself: with the mpiexec of the MPI it was built with, on this machine or on
---hosts, which it reaches as that mpiexec does (with ssh, unless --launcher-args say otherwise) and where argosy has to be
-at the same path. Under that MPI's mpirun or mpiexec, or under srun with its PMI, it uses the ranks it is given, and
--n, --hosts, --hostfile and --launcher-args mean nothing.
+constexpr std::string_view kLaunching =
+    R"(Without a launcher argosy starts its ranks itself, with the mpiexec of the MPI
+it was built with: on this machine, or on --hosts. These it reaches as that
+mpiexec does (by ssh, unless --launcher-args say otherwise); argosy has to be
+there under the same path. Under that MPI's mpirun or mpiexec, or under srun
+with its PMI, it uses the ranks it is given; -n, --hosts, --hostfile and
+--launcher-args then mean nothing.
 
-`argosy COMMAND --help` tells more of a command. Options that all commands share stand before or after its name.
+`argosy COMMAND --help` tells more of a command. Options that all commands
+share stand before or after its name.
 )";
 
 constexpr std::string_view kExitCodes =
     R"(Exit codes:
-  0    everything asked for is in place and verified
-  1    finished, but some files or some hosts failed
-  2    wrong usage, too few ranks included
-  3    a source is missing, can't be read, or changed while it was read
-  4    a destination can't be written: permission, space, in use by another run
-  5    bytes differ from what they should be
-  6    MPI, the launcher or a host failed, or nothing moved for --stall-timeout
-  7    the origin of an HTTP source refused, changed or failed
+  0         everything asked for is in place and verified
+  1         finished, but some files or some hosts failed
+  2         wrong usage, too few ranks included
+  3         a source is missing, can't be read, or changed while it was read
+  4         a destination can't be written: permission, space, another run
+  5         bytes differ from what they should be
+  6         MPI, the launcher or a host failed, or nothing moved for so long as
+            --stall-timeout says
+  7         the origin of an HTTP source refused, changed or failed
   130, 143  interrupted by Ctrl-C (SIGINT), by SIGTERM
 )";
 
 constexpr std::string_view kEnvironment =
     R"(Environment:
-  ARGOSY_RANKS_A_NODE   1: every rank counts as a node of its own, for tests on one machine
-  OMPI_MCA_*, HYDRA_*, UCX_*   settings of the MPI and its launcher; argosy leaves those that you have set alone
-  TERM                  dumb: no bar, but a line of progress every 5 seconds
+  ARGOSY_RANKS_A_NODE=1       every rank counts as a node of its own, for tests
+                              on one machine
+  OMPI_MCA_*, HYDRA_*, UCX_*  settings of the MPI and its launcher: those that
+                              you have set stay
+  TERM=dumb                   a line of progress every 5 seconds, and no bar
 )";
 
 constexpr std::size_t kColumn = 28;
@@ -108,7 +122,7 @@ std::string help_text(const CLI::App& app, const CLI::App* command) {
   for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; })) {
     text += fmt::format("  {:<{}}{}\n", one->get_name(), kColumn, one->get_description());
   }
-  return text + fmt::format("\n{}\n{}\n{}\n{}\n{}", kCommands, options_section("Options", app), kUnits, kExitCodes,
+  return text + fmt::format("\n{}\n{}\n{}\n{}\n{}", kLaunching, options_section("Options", app), kUnits, kExitCodes,
                             kEnvironment);
 }
 

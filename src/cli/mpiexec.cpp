@@ -165,7 +165,7 @@ std::vector<std::string> split_shell_words(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quote == 0 && (c == ' ' || c == '\t' || c == '\n')) {
-      if (word) words.push_back(*std::move(word));
+      if (word) words.push_back(std::move(*word));
       word.reset();
       continue;
     }
@@ -184,7 +184,7 @@ std::vector<std::string> split_shell_words(std::string_view text) {
     }
   }
   if (quote != 0) throw usage(fmt::format("--launcher-args: the quote {} is not closed", quote));
-  if (word) words.push_back(*std::move(word));
+  if (word) words.push_back(std::move(*word));
   return words;
 }
 

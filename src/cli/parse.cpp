@@ -26,11 +26,11 @@ namespace {
 base::Error usage(std::string message) { return {base::Kind::kUsage, "", 0, std::move(message)}; }
 
 const std::map<std::string, command::ProgressStyle>& progress_styles() {
-  static const std::map<std::string, command::ProgressStyle> styles = {{"auto", command::ProgressStyle::kAuto},
-                                                                       {"bar", command::ProgressStyle::kBar},
-                                                                       {"plain", command::ProgressStyle::kPlain},
-                                                                       {"none", command::ProgressStyle::kNone}};
-  return styles;
+  static const std::map<std::string, command::ProgressStyle> kStyles = {{"auto", command::ProgressStyle::kAuto},
+                                                                        {"bar", command::ProgressStyle::kBar},
+                                                                        {"plain", command::ProgressStyle::kPlain},
+                                                                        {"none", command::ProgressStyle::kNone}};
+  return kStyles;
 }
 
 // Option values as text; those with a unit are turned into numbers once all are known.
@@ -46,17 +46,18 @@ CLI::Option* add_text(CLI::App& app, Texts& texts, const std::string& names, con
 void add_common_options(CLI::App& app, command::CommonOptions& common, Texts& texts) {
   add_text(app, texts, "-n,--ranks", "N", "start N ranks (for send: 2)");
   add_text(app, texts, "--hosts", "LIST",
-           "run on these hosts: a,b:2 is one rank on a and two on b;\nrank 0 is on the first");
-  add_text(app, texts, "--hostfile", "FILE", "the same from a file: a line is HOST, HOST:RANKS or HOST slots=RANKS");
-  add_text(app, texts, "--launcher-args", "WORDS", "further arguments for mpiexec, as one word: \"-iface ib0\"");
-  add_text(app, texts, "--memory", "SIZE", "buffers of all ranks of a node together (64MiB)");
+           "run on these hosts; a,b:2 is one rank on a\nand two on b, and rank 0 is on the first");
+  add_text(app, texts, "--hostfile", "FILE",
+           "the same from a file with lines like HOST,\nHOST:RANKS or HOST slots=RANKS");
+  add_text(app, texts, "--launcher-args", "WORDS", "further arguments for mpiexec, all in one\nword: \"-iface ib0\"");
+  add_text(app, texts, "--memory", "SIZE", "buffers of all ranks of a node together\n(64MiB)");
   add_text(app, texts, "--chunk-size", "SIZE",
-           "what is read, sent and written at once: a multiple of 256KiB,\nat most a sixteenth of --memory");
-  add_text(app, texts, "--bwlimit", "RATE", "bytes a second for each node and direction, such as 100M (no limit)");
-  add_text(app, texts, "--stall-timeout", "SECONDS", "give up when nothing has moved for so long (60; 0: never)");
-  app.add_flag("--fsync", common.fsync, "have files on disk before they appear under their names");
+           "what is read, sent and written at once: a\nmultiple of 256KiB, at most a sixteenth of\n--memory");
+  add_text(app, texts, "--bwlimit", "RATE", "bytes a second for each node and direction,\nsuch as 100M (no limit)");
+  add_text(app, texts, "--stall-timeout", "SECONDS", "give up when nothing has moved for so long\n(60; 0: never)");
+  app.add_flag("--fsync", common.fsync, "have files on disk before they appear under\ntheir names");
   app.add_flag("--read-back", common.read_back, "read what was written, and compare");
-  add_text(app, texts, "--progress", "STYLE", "auto, bar, plain (a line every 5 seconds) or none");
+  add_text(app, texts, "--progress", "STYLE", "auto, bar, plain (a line every 5 seconds)\nor none");
   app.add_flag("--json", common.json, "print the report as one JSON document");
   app.add_flag("-q,--quiet", common.quiet, "no result line and no progress; errors only");
   app.add_flag("-v,--verbose", common.verbose, "show what the launcher and the ranks print");
@@ -68,7 +69,7 @@ CLI::App* add_send(CLI::App& app, Texts& texts) {
   add_text(*send, texts, "--to", "R", "the rank that writes (1)");
   add_text(*send, texts, "--as", "NAME", "the name at the destination, for a single FILE");
   add_text(*send, texts, "--files-from", "LIST",
-           "more FILEs from a list, one a line; it is read on the\nreading rank's host; - is standard input");
+           "more FILEs from a list, one a line, that is\nread on the same host; - is standard input");
   return send;
 }
 

@@ -42,7 +42,7 @@ std::string result_line(const command::Report& report) {
   line += fmt::format(" read, {} written and verified, {}", written, format_seconds(report.seconds.total));
   if (report.bytes_moved == 0 && report.bytes > 0) {
     line += ", already in place";
-  } else if (report.seconds.total > 0) {
+  } else if (report.bytes_moved > 0 && report.seconds.total > 0) {
     line += ", " + format_rate(static_cast<double>(report.bytes_moved) / report.seconds.total);
   }
   if (!report.digest.empty()) line += ", " + report.digest;

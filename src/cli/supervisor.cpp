@@ -171,8 +171,8 @@ void Supervisor::start_job() {
   what.environment = std::move(command.environment);
   // A session of its own: Ctrl-C comes to us, and we tell the ranks.
   what.own_session = true;
-  // If we are killed, SIGTERM makes Open MPI's mpiexec end every rank, also a stopped one. Hydra's only passes it on; but
-  // its proxies end their ranks as soon as they lose it.
+  // If we are killed, SIGTERM makes Open MPI's mpiexec end every rank, also a stopped one. Hydra's only passes it on;
+  // but its proxies end their ranks as soon as they lose it.
   what.signal_on_parent_death = kMpi == "openmpi" ? SIGTERM : SIGKILL;
   job_ = spawn(what);
 }
@@ -390,6 +390,11 @@ int supervise(const command::Options& options, const std::vector<std::string>& w
     rendered = supervisor.rendered(report);
   } catch (const base::Error& error) {
     report = failed_report(std::string(command_name(options)), static_cast<int>(error.failure().kind), error.failure());
+    rendered = render(report, options.common);
+  } catch (const nlohmann::json::exception& error) {
+    // A frame of rank 0's without sense: it knew the token, so it is an argosy of another version.
+    const base::Error failed(base::Kind::kSystem, "", 0, fmt::format("rank 0 is not this argosy: {}", error.what()));
+    report = failed_report(std::string(command_name(options)), static_cast<int>(base::Kind::kSystem), failed.failure());
     rendered = render(report, options.common);
   }
   // Only now, as signals act again: a reader that doesn't read can be left by Ctrl-C.

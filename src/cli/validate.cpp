@@ -6,6 +6,7 @@
 #include <set>
 #include <string_view>
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "cli/hosts.h"
 #include "cli/mpiexec.h"
@@ -75,11 +76,11 @@ void validate_sources(const std::vector<std::string>& files) {
 }  // namespace
 
 void validate(const command::CommonOptions& options) {
-  const std::int64_t least = kMemoryChunks * kLeafBytes;
+  const std::int64_t least = kMemoryChunks * base::kLeafSize;
   if (options.memory < least) {
     throw usage(fmt::format("--memory: at least {}, not {}", format_size(least), format_size(options.memory)));
   }
-  if (options.chunk_size % kLeafBytes != 0) {
+  if (options.chunk_size % base::kLeafSize != 0) {
     throw usage(fmt::format("--chunk-size: a multiple of 256 KiB, not {} bytes", options.chunk_size));
   }
   if (options.chunk_size > options.memory / kMemoryChunks) {

@@ -2,14 +2,12 @@
 // line; the option's name comes first in it.
 #pragma once
 
-#include <string>
+#include <cstdint>
 
 #include "command/options.h"
 
 namespace argosy::cli {
 
-// What --memory and --chunk-size must be multiples of: a leaf of the digest.
-inline constexpr std::int64_t kLeafBytes = 256 << 10;
 // A chunk is at most this part of --memory.
 inline constexpr std::int64_t kMemoryChunks = 16;
 

@@ -28,6 +28,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using base::Kind;
 
+// How many of its leader's slots a rank holds before it copies to its own.
+constexpr int kHeldMost = 4;
+
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // The highest resident size of this process so far, in bytes (VmHWM: unlike getrusage's, not inherited over exec).
@@ -58,7 +61,7 @@ class Move {
     const auto start = Clock::now();
     memory_ = session_.allocate_pool(task_.pool_bytes);
     if (surroundings_.observer != nullptr) surroundings_.observer->started();
-    const bool ready = scan() && prepare();
+    const bool ready = scan() && !explain() && prepare();
     report_.seconds.scan = seconds_since(start);
     if (ready) {
       const auto begun = Clock::now();
@@ -78,11 +81,12 @@ class Move {
   bool scan() {
     file::Reader::Totals totals;
     std::function<void()> look;
-    if (me_ == task_.root) {
+    if (task_.reads(me_)) {
       look = [this, &totals] {
         auto files = resolve(task_.sources, options_.start_directory, surroundings_.open_standard_input);
         source_ = std::make_unique<file::Reader>(std::move(files), surroundings_.open_standard_input);
-        totals = source_->scan();
+        // The other origins go by the root's manifest.
+        if (me_ == task_.root) totals = source_->scan(task_.checksum);
       };
     }
     const mpi::Verdict all = phases_.run_task("scan", look, [&totals] {
@@ -94,6 +98,15 @@ class Move {
     });
     found_ = {all.files, all.bytes, all.open_ended};
     return goes_on(all);
+  }
+
+  // True when nothing is to be moved.
+  bool explain() {
+    if (!task_.explain) return false;
+    const std::vector<bool> all(static_cast<std::size_t>(session_.size()), true);
+    static_cast<void>(task_.choose(found_, all, report_));
+    report_.explained = true;
+    return true;
   }
 
   // Makes the folders, and finds the way. False when the job ends here.
@@ -116,13 +129,12 @@ class Move {
     }
     if (task_.folders_may_be_shared && found_.files > 0) leave_shared_folder_to_lowest();
     const std::vector<std::int64_t> flags = session_.exchange(folder_ || (found_.files == 0 && task_.wants(me_)) ? 1 : 0);
-    std::int64_t destinations = 0;
     for (std::size_t rank = 0; rank < flags.size(); ++rank) {
       writes[rank] = flags[rank] != 0;
-      destinations += flags[rank];
+      destinations_ += flags[rank];
     }
-    way_ = task_.choose(found_, writes);
-    phases_.expect(found_.open_ended ? -1 : found_.bytes * destinations, found_.files * destinations);
+    way_ = task_.choose(found_, writes, report_);
+    phases_.expect(found_.open_ended ? -1 : found_.bytes * destinations_, found_.files * destinations_);
     return true;
   }
 
@@ -177,9 +189,11 @@ class Move {
     settings.origin.chunk_size = way_.chunk_size;
     settings.origin.ahead = std::max<std::size_t>(1, std::min<std::size_t>(8, pools_->reading.slots() / 2));
     settings.relay.bwlimit = options_.common.bwlimit;
+    // With slots of its own a rank that falls behind frees its neighbour's; over a direct route nobody else waits for them.
+    if (way_.route->lanes() > 1 || destinations_ > 1) settings.relay.held_most = kHeldMost;
     const bool writes = way_.route->is_destination(me_);
     if (writes) {
-      const file::Writer::Settings how{options_.common.fsync, options_.common.read_back, task_.leave_same};
+      const file::Writer::Settings how{options_.common.fsync, options_.common.read_back, task_.leave_same, task_.checksum};
       sink_ = std::make_unique<file::Writer>(folder_ ? &*folder_ : nullptr, how);
     }
     engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route, source_.get(), sink_.get(),
@@ -199,8 +213,10 @@ class Move {
       }
       return status;
     };
+    phase.sample = [&](double passed) { transfer.sample(passed); };
     interrupted_ = phases_.run(phase).interrupted;
     tell(transfer);
+    tell_times(transfer);
   }
 
   mpi::Verdict verdict(const engine::Transfer& transfer) const {
@@ -219,17 +235,26 @@ class Move {
     // An interrupt explains by itself what it cut short.
     if (interrupted_ != 0) std::erase_if(failures, [](const base::Failure& failure) { return failure.error_number == EINTR; });
     report_.errors.insert(report_.errors.end(), failures.begin(), failures.end());
-    if (const auto* origin = transfer.origin()) bytes_read_ = origin->counts().bytes_read;
+    if (const auto* origin = transfer.origin()) rank_.bytes_read = origin->counts().bytes_read;
     if (const auto* destination = transfer.destination()) {
       const engine::Destination::Counts& counts = destination->counts();
       report_.files = static_cast<std::int64_t>(counts.files_committed + counts.files_in_place);
       report_.bytes = counts.bytes_committed + counts.bytes_in_place;
-      report_.bytes_moved = bytes_written_ = counts.bytes_written;
+      report_.bytes_moved = rank_.bytes_written = counts.bytes_written;
       if (report_.files == 1 && found_.files == 1) {
         if (counts.digest) report_.digest = base::to_string(*counts.digest);
         report_.name = counts.name;
       }
     }
+  }
+
+  void tell_times(const engine::Transfer& transfer) {
+    engine::Meter& meter = phases_.workers().meter();
+    rank_.network_wait = transfer.network_wait();
+    rank_.disk = meter.seconds(engine::Work::kDisk);
+    rank_.hash = meter.seconds(engine::Work::kHash);
+    rank_.source = meter.seconds(engine::Work::kSource);
+    for (const auto& [to, busy] : transfer.busy_links()) rank_.links.push_back({to, busy});
   }
 
   void commit() {
@@ -250,7 +275,10 @@ class Move {
   Report finish() {
     report_.errors_total = static_cast<std::int64_t>(report_.errors.size());
     if (report_.errors.size() > kErrorsKept) report_.errors.resize(kErrorsKept);
-    report_.ranks = {{me_, session_.host(me_), bytes_read_, bytes_written_, peak_rss()}};
+    rank_.rank = me_;
+    rank_.host = session_.host(me_);
+    rank_.peak_rss = peak_rss();
+    report_.ranks = {rank_};
     return phases_.finish(report_, interrupted_);
   }
 
@@ -268,8 +296,8 @@ class Move {
   std::optional<engine::Pools> pools_;
   std::unique_ptr<file::Reader> source_;
   std::unique_ptr<file::Writer> sink_;
-  std::int64_t bytes_read_ = 0;
-  std::int64_t bytes_written_ = 0;
+  std::int64_t destinations_ = 0;
+  RankReport rank_;
   Report report_;
 };
 

@@ -43,12 +43,18 @@ struct MoveTask {
   int root = 0;           // the rank that reads the sources
   // Whether a rank is to write, if its folder is not another's. The same on every rank.
   std::function<bool(int rank)> wants;
+  // Whether a rank reads sources: the root, and with it every other origin of its route.
+  std::function<bool(int rank)> reads;
   // Folders on several nodes may be one on a shared file system: find out, and let the lowest rank write.
   bool folders_may_be_shared = false;
   // A target of the source's size and mtime is in place.
   bool leave_same = false;
-  // Called on every rank after the scan, with who writes; collective calls are allowed.
-  std::function<Way(const Found& found, const std::vector<bool>& writes)> choose;
+  // It is so only when its digest is the source's.
+  bool checksum = false;
+  // Nothing moves: the report tells what would go which way.
+  bool explain = false;
+  // Called on every rank after the scan, with who writes; may add to the report.
+  std::function<Way(const Found& found, const std::vector<bool>& writes, Report& report)> choose;
   // How many bytes of slots this rank is given.
   std::size_t pool_bytes = 0;
 };

@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/node_route.h"
+
 namespace argosy::command {
 
 enum class ProgressStyle { kAuto, kBar, kPlain, kNone };
@@ -42,6 +44,16 @@ struct SendOptions : Sources {
   std::string directory;  // as given, templates unexpanded
   int from = 0;
   int to = 1;
+};
+
+// `argosy bcast [--route R] [--source root|shared] [--checksum] [--link-rate RATE] [--explain] FILE... DIR`
+struct BcastOptions : Sources {
+  std::string directory;           // as given, templates unexpanded
+  std::optional<core::RouteKind> route;  // nothing: the one with the shortest predicted time
+  bool shared_source = false;      // --source shared: every node sees the source
+  bool checksum = false;           // --checksum: a target is in place when its digest is the source's
+  std::int64_t link_rate = 0;      // --link-rate, bytes a second; 0: the stated default
+  bool explain = false;            // --explain: move nothing, show the routes' predictions
 };
 
 struct Options {

@@ -68,6 +68,7 @@ void Phases::watch(const Phase& phase) {
   // Looked at a thousand times a second at most: a chunk must not wait for a clock or a socket.
   const auto now = Clock::now();
   if (now - watched_ < std::chrono::milliseconds(1)) return;
+  phase.sample(std::chrono::duration<double>(now - watched_).count());
   watched_ = now;
   pulse_.step([&] {
     engine::Pulse::Status status = phase.status();
@@ -177,9 +178,10 @@ void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
   for (const std::string& text : texts) {
     Report part = report_from_json(nlohmann::json::parse(text));
     whole.ranks.insert(whole.ranks.end(), part.ranks.begin(), part.ranks.end());
-    whole.files += part.files;
-    whole.bytes += part.bytes;
-    whole.bytes_moved += part.bytes_moved;
+    // A file counts once, however many destinations have it.
+    whole.files = std::max(whole.files, part.files);
+    whole.bytes = std::max(whole.bytes, part.bytes);
+    whole.bytes_moved = std::max(whole.bytes_moved, part.bytes_moved);
     whole.errors_total += part.errors_total;
     for (base::Failure& failure : part.errors) {
       if (whole.errors.size() < kErrorsKept) whole.errors.push_back(std::move(failure));

@@ -27,6 +27,7 @@ struct Phase {
   std::function<mpi::Verdict()> verdict;      // asked once, when done
   std::function<void()> stop = [] {};         // the job has been asked to stop
   std::function<engine::Pulse::Status()> status = [] { return engine::Pulse::Status{}; };
+  std::function<void(double)> sample = [](double) {};  // about every millisecond, with the seconds since the last
 };
 
 class Phases {

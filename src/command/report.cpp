@@ -84,16 +84,57 @@ base::Failure failure_from_json(const nlohmann::json& object) {
 }
 
 nlohmann::json rank_to_json(const RankReport& rank) {
+  nlohmann::json links = nlohmann::json::array();
+  for (const LinkReport& link : rank.links) links.push_back({{"to", link.to}, {"busy", link.busy}});
   return {{"rank", rank.rank},
           {"host", base::utf8_or_replacement(rank.host)},
           {"bytes_read", rank.bytes_read},
           {"bytes_written", rank.bytes_written},
-          {"peak_rss", rank.peak_rss}};
+          {"peak_rss", rank.peak_rss},
+          {"waiting", {{"network", rank.network_wait}, {"disk", rank.disk}, {"hash", rank.hash}, {"source", rank.source}}},
+          {"links", links}};
 }
 
 RankReport rank_from_json(const nlohmann::json& object) {
-  return {object.at("rank"), object.at("host"), object.at("bytes_read"), object.at("bytes_written"),
-          object.at("peak_rss")};
+  RankReport rank;
+  rank.rank = object.at("rank");
+  rank.host = object.at("host");
+  rank.bytes_read = object.at("bytes_read");
+  rank.bytes_written = object.at("bytes_written");
+  rank.peak_rss = object.at("peak_rss");
+  const nlohmann::json& waiting = object.at("waiting");
+  rank.network_wait = waiting.at("network");
+  rank.disk = waiting.at("disk");
+  rank.hash = waiting.at("hash");
+  rank.source = waiting.at("source");
+  for (const nlohmann::json& link : object.at("links")) rank.links.push_back({link.at("to"), link.at("busy")});
+  return rank;
+}
+
+void put_routes(nlohmann::json& document, const Report& report) {
+  if (report.route.empty()) return;
+  document["route"] = report.route;
+  document["chunk_size"] = report.chunk_size;
+  nlohmann::json predicted = nlohmann::json::array();
+  for (const RouteReport& route : report.predicted) {
+    predicted.push_back({{"route", route.route}, {"chunk_size", route.chunk_size}, {"seconds", route.seconds}});
+  }
+  document["predicted"] = predicted;
+  document["lower_bound"] = report.lower_bound;
+  document["explained"] = report.explained;
+  if (!report.limited_by.empty()) document["limited_by"] = base::utf8_or_replacement(report.limited_by);
+}
+
+void get_routes(const nlohmann::json& document, Report& report) {
+  if (!document.contains("route")) return;
+  report.route = document.at("route");
+  report.chunk_size = document.at("chunk_size");
+  for (const nlohmann::json& route : document.at("predicted")) {
+    report.predicted.push_back({route.at("route"), route.at("chunk_size"), route.at("seconds")});
+  }
+  report.lower_bound = document.at("lower_bound");
+  report.explained = document.at("explained");
+  report.limited_by = document.value("limited_by", "");
 }
 
 Report read_report(const nlohmann::json& document) {
@@ -111,6 +152,7 @@ Report read_report(const nlohmann::json& document) {
   for (const nlohmann::json& rank : document.at("ranks")) report.ranks.push_back(rank_from_json(rank));
   for (const nlohmann::json& error : document.at("errors")) report.errors.push_back(failure_from_json(error));
   report.errors_total = document.at("errors_total");
+  get_routes(document, report);
   return report;
 }
 

@@ -19,12 +19,32 @@ struct PhaseSeconds {
   double total = 0;
 };
 
+// How busy one rank's card was with handing chunks to another rank.
+struct LinkReport {
+  int to = 0;
+  double busy = 0;  // seconds with a message under way
+};
+
 struct RankReport {
   int rank = 0;
   std::string host;
   std::int64_t bytes_read = 0;     // from sources on this rank
   std::int64_t bytes_written = 0;  // to destinations on this rank, verified
   std::int64_t peak_rss = 0;       // bytes
+  // Seconds of the transfer in which this rank waited: had nothing to do because no data came; wrote; hashed. Writing and
+  // hashing go on at the same time on several threads.
+  double network_wait = 0;
+  double disk = 0;
+  double hash = 0;
+  double source = 0;  // read
+  std::vector<LinkReport> links;
+};
+
+// What a route was predicted to take.
+struct RouteReport {
+  std::string route;
+  std::int64_t chunk_size = 0;
+  double seconds = 0;
 };
 
 struct Report {
@@ -37,6 +57,14 @@ struct Report {
   std::string name;              // of a single file: its name at the destination (raw bytes), else empty
   PhaseSeconds seconds;
   std::vector<RankReport> ranks;
+  // Commands that choose a route: the one they chose, the predictions behind it, and what limited the transfer, such as
+  // "network into h5 (97 % busy)".
+  std::string route;
+  std::int64_t chunk_size = 0;
+  std::vector<RouteReport> predicted;
+  double lower_bound = 0;
+  bool explained = false;  // --explain: nothing was to be moved
+  std::string limited_by;
   std::vector<base::Failure> errors;  // at most kErrorsKept
   std::int64_t errors_total = 0;      // all of them, those not kept included
 };

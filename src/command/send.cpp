@@ -50,9 +50,10 @@ Report send(const Options& options, mpi::Session& session, const Surroundings& s
   task.sources = asked;
   task.directory = asked.directory;
   task.root = asked.from;
+  task.reads = [&asked](int rank) { return rank == asked.from; };
   task.wants = [&asked](int rank) { return rank == asked.to; };
   task.pool_bytes = slot * (session.rank() == asked.from ? sender : session.rank() == asked.to ? receiver : 0);
-  task.choose = [&](const Found&, const std::vector<bool>&) {
+  task.choose = [&](const Found&, const std::vector<bool>&, Report&) {
     return Way{std::make_unique<core::Direct>(asked.from, asked.to), chunk_size};
   };
   return move_files(options, session, surroundings, task);

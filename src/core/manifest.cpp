@@ -10,8 +10,10 @@ namespace {
 constexpr std::uint32_t kPageMagic = 0x50475241;    // "ARGP"
 constexpr std::uint32_t kAnswerMagic = 0x41475241;  // "ARGA"
 constexpr std::size_t kPageHead = 4 + 8 + 8 + 1 + 4;
-constexpr std::size_t kEntryFixed = 4 + 8 + 1 + 4 + 4 + 4 + 4 + 12 + 12 + 8;
+constexpr std::size_t kEntryFixed = 4 + 8 + 1 + 4 + 4 + 4 + 4 + 12 + 12 + 8 + 16;
 constexpr std::size_t kChecksum = 8;
+constexpr unsigned kOpenEnded = 1;
+constexpr unsigned kHasDigest = 2;
 
 void append_checksum(std::vector<std::byte>& bytes) { base::Writer(bytes).put(base::checksum_of(bytes)); }
 
@@ -39,17 +41,22 @@ std::string get_entry(base::Reader& reader, Entry& entry) {
   entry.path = reader.get_string(kLongestPath);
   entry.size = reader.get<std::int64_t>();
   const auto flags = reader.get<std::uint8_t>();
-  entry.open_ended = flags == 1;
+  entry.open_ended = (flags & kOpenEnded) != 0;
   entry.error_number = reader.get<std::int32_t>();
   entry.mode = reader.get<std::uint32_t>();
   entry.uid = reader.get<std::uint32_t>();
   entry.gid = reader.get<std::uint32_t>();
   const bool times_fit = get_time(reader, entry.mtime) && get_time(reader, entry.ctime);
   entry.inode = reader.get<std::uint64_t>();
+  if ((flags & kHasDigest) != 0) {
+    base::Digest& digest = entry.digest.emplace();
+    digest.low = reader.get<std::uint64_t>();
+    digest.high = reader.get<std::uint64_t>();
+  }
   if (!reader.ok()) return "it ends early";
   if (!is_safe_path(entry.path)) return "a path leads out of the destination";
   if (entry.size < kMissing) return "a size is negative";
-  if (flags > 1 || (entry.open_ended && entry.size != 0)) return "an entry's flags are unknown";
+  if (flags > (kOpenEnded | kHasDigest) || (entry.open_ended && entry.size != 0)) return "an entry's flags are unknown";
   if (entry.error_number < 0 || (entry.mode & ~07777U) != 0 || !times_fit) return "an entry's metadata is impossible";
   return {};
 }
@@ -81,7 +88,7 @@ std::vector<std::byte> encode_page(const Page& page) {
   for (const Entry& entry : page.entries) {
     writer.put_string(entry.path);
     writer.put(entry.size);
-    writer.put(static_cast<std::uint8_t>(entry.open_ended ? 1 : 0));
+    writer.put(static_cast<std::uint8_t>((entry.open_ended ? kOpenEnded : 0U) | (entry.digest ? kHasDigest : 0U)));
     writer.put(entry.error_number);
     writer.put(entry.mode);
     writer.put(entry.uid);
@@ -89,6 +96,10 @@ std::vector<std::byte> encode_page(const Page& page) {
     put_time(writer, entry.mtime);
     put_time(writer, entry.ctime);
     writer.put(entry.inode);
+    if (entry.digest) {
+      writer.put(entry.digest->low);
+      writer.put(entry.digest->high);
+    }
   }
   append_checksum(bytes);
   return bytes;

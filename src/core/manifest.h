@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/digest.h"
+
 namespace argosy::core {
 
 inline constexpr std::size_t kEntriesAPage = 1024;
@@ -38,6 +40,8 @@ struct Entry {
   // With inode and size they tell a file from every other one, on whichever node a shared file system shows it.
   Timestamp ctime;
   std::uint64_t inode = 0;
+  // Of the content, where it was asked for before anything moves.
+  std::optional<base::Digest> digest;
 
   // Data will follow unless the destinations have it already.
   bool readable() const { return size != kMissing && error_number == 0; }

@@ -32,7 +32,8 @@ std::unique_ptr<Route> make_route(RouteKind kind, int ranks, int root, bool root
   return nullptr;
 }
 
-NodeRoute::NodeRoute(RouteKind kind, const Placement& placement) : leaders_(placement.leader_of) {
+NodeRoute::NodeRoute(RouteKind kind, const Placement& placement)
+    : leaders_(placement.leader_of), writes_(placement.writes) {
   std::sort(leaders_.begin(), leaders_.end());
   leaders_.erase(std::unique(leaders_.begin(), leaders_.end()), leaders_.end());
   for (const int leader : placement.leader_of) {
@@ -49,6 +50,7 @@ NodeRoute::NodeRoute(RouteKind kind, const Placement& placement) : leaders_(plac
 }
 
 bool NodeRoute::is_destination(int rank) const {
+  if (!writes_.empty() && !writes_[static_cast<std::size_t>(rank)]) return false;
   return leads(rank) ? nodes_->is_destination(node(rank)) : parent(rank) != kNobody;
 }
 

@@ -28,6 +28,7 @@ class NodeRoute final : public Route {
     int root = 0;                // leads its own node, whatever leader_of says
     bool root_takes = true;      // false: the root is only source
     bool copies_for_all = false;
+    std::vector<bool> writes;  // for each rank whether it writes what it gets, or only hands it on; empty: all do
   };
   // Nodes are ordered by the ranks in leader_of, so that where ranks are laid out node by node and rack by rack,
   // neighbours in the route are neighbours in the network.
@@ -40,6 +41,7 @@ class NodeRoute final : public Route {
   bool is_destination(int rank) const override;
   int lanes() const override { return nodes_->lanes(); }
   int lane(std::uint64_t chunk) const override { return nodes_->lane(chunk); }
+  int origins() const override { return nodes_->origins(); }
   int origin(std::uint64_t chunk) const override { return leader(nodes_->origin(chunk)); }
   std::optional<Hop> incoming(int rank, int lane, std::uint64_t nth) const override;
   std::vector<int> to(int rank, std::uint64_t chunk) const override;
@@ -59,6 +61,7 @@ class NodeRoute final : public Route {
   std::vector<int> leaders_;              // of each node
   std::vector<int> node_of_;              // of each rank
   std::vector<std::vector<int>> copies_;  // for each node, the other ranks that get a copy
+  std::vector<bool> writes_;
 };
 
 }  // namespace argosy::core

@@ -168,12 +168,13 @@ std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view, 
 
 void Destination::work(Job& job) noexcept {
   try {
-    const base::Digest digest = job.verified ? job.record.digest : base::digest_of(job.data, job.record.offset);
+    const base::Digest digest = job.verified ? job.record.digest : timed_digest(workers_.meter(), job.data, job.record.offset);
     if (digest != job.record.digest) {
       job.failure = integrity(job.path, fmt::format("bytes {} to {} were damaged on their way", job.record.offset,
                                                     job.record.offset + job.record.length));
       return;
     }
+    const Timed writing(workers_.meter(), Work::kDisk);
     sink_.write(job.record.entry, job.record.offset, job.data);
     base::note_activity();
     if (!job.end) return;
@@ -251,6 +252,7 @@ void Destination::commit(std::uint64_t index, File file) {
           if (base::close_digest(shared->sum, end.length) != end.digest) {
             throw base::Error(integrity(path, "the digest differs from the source's"));
           }
+          const Timed writing(workers_.meter(), Work::kDisk);
           sink_.commit(index, end.length, end.digest);
         } catch (const base::Error& error) {
           *failure = error.failure();

@@ -206,18 +206,23 @@ void Origin::skip(const std::vector<core::Extent>& extents) {
   }
 }
 
+std::size_t Origin::timed_read(const core::Extent& extent, std::span<std::byte> into) const {
+  const Timed timed(workers_.meter(), Work::kSource);
+  return source_.read(extent.entry, extent.offset, into);
+}
+
 void Origin::read_chunk(Fill& fill) const {
   const auto payload = core::payload_of(pool_.bytes(fill.slot), settings_.chunk_size);
   for (const core::Extent& extent : fill.extents) {
     const auto into = payload.subspan(fill.payload, static_cast<std::size_t>(extent.length));
     try {
-      const std::size_t got = source_.read(extent.entry, extent.offset, into);
+      const std::size_t got = timed_read(extent, into);
       fill.cut = fill.cut || (extent.open_ended && got < into.size());
       core::Record data;
       data.entry = extent.entry;
       data.offset = extent.offset;
       data.length = static_cast<std::int64_t>(got);
-      data.digest = base::digest_of(into.first(got), extent.offset);
+      data.digest = timed_digest(workers_.meter(), into.first(got), extent.offset);
       if (extent.small) source_.close(extent.entry);
       fill.records.push_back(data);
       fill.payload += static_cast<std::uint32_t>(got);

@@ -95,6 +95,7 @@ class Origin {
   void page_read(core::Listing listing);
   void give_up(std::uint64_t entry);
   bool plan();
+  std::size_t timed_read(const core::Extent& extent, std::span<std::byte> into) const;
   void read_chunk(Fill& fill) const;
   void chunk_read(std::uint64_t chunk, Fill fill);
   void finish_if_read(std::uint64_t entry);

@@ -252,8 +252,10 @@ void Relay::start_send(Link& link, std::uint64_t chunk) {
   const auto bytes = message->bytes();
   if (!link.local) {
     ++in_flight_;
-    transport_.send(link.peer, tag_of(link.lane), bytes, [this, message = std::move(message)] {
+    ++link.in_flight;
+    transport_.send(link.peer, tag_of(link.lane), bytes, [this, &link, message = std::move(message)] {
       --in_flight_;
+      --link.in_flight;
       base::note_activity();
     });
     return;
@@ -270,6 +272,12 @@ bool Relay::idle() const {
   return in_flight_ == 0 && std::all_of(links_.begin(), links_.end(), [](const auto& link) {
     return link.second.ready.empty() && link.second.lent.empty();
   });
+}
+
+void Relay::add_busy(std::map<int, double>& seconds, double passed) const {
+  for (const auto& [place, link] : links_) {
+    if (link.in_flight > 0) seconds[link.peer] += passed;
+  }
 }
 
 int Relay::waits_for() const {

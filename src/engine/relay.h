@@ -78,6 +78,8 @@ class Relay {
   bool step();
   // Nothing waits to be sent, is being sent, or is lent.
   bool idle() const;
+  // Adds the seconds that have passed to each rank of another node to which a message is under way.
+  void add_busy(std::map<int, double>& seconds, double passed) const;
   // The stream's end has come, and every chunk before it.
   bool has_all() const;
   // The first rank that this one waits for to take a chunk, or core::kNobody.
@@ -89,6 +91,7 @@ class Relay {
     int peer = 0;
     int lane = 0;
     bool local = false;
+    int in_flight = 0;                         // messages to another node
     std::uint64_t nth = 0;                     // of the peer's incoming chunks: the next that is ours to send
     std::map<std::uint64_t, MessageUse> ready;  // by chunk
     std::map<std::uint64_t, MessageUse> lent;

@@ -49,6 +49,11 @@ void Transfer::stop() {
   if (destination_) destination_->stop();
 }
 
+void Transfer::sample(double passed) {
+  relay_.add_busy(busy_links_, passed);
+  if (destination_ && !destination_->done() && !destination_->is_writing()) network_wait_ += passed;
+}
+
 std::vector<base::Failure> Transfer::failures() const {
   std::vector<base::Failure> all;
   if (origin_) all = origin_->failures();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -50,12 +51,20 @@ class Transfer {
   // The rank that this one waits for, and for what.
   std::pair<int, std::string> waits_for() const;
 
+  // Adds the seconds that have passed to what this rank is busy with now, or waits for.
+  void sample(double passed);
+  // Seconds with a message under way, by the rank it goes to; and with nothing to do until data came.
+  const std::map<int, double>& busy_links() const { return busy_links_; }
+  double network_wait() const { return network_wait_; }
+
  private:
   core::Transport& transport_;
   Relay relay_;
   Control control_;
   std::unique_ptr<Origin> origin_;
   std::unique_ptr<Destination> destination_;
+  std::map<int, double> busy_links_;
+  double network_wait_ = 0;
   bool listens_ = false;  // an origin that is not the root
 };
 

@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "engine/meter.h"
+
 namespace argosy::engine {
 
 class Workers {
@@ -28,6 +30,8 @@ class Workers {
   std::size_t drain();
   // Main thread: sleeps until a task ends, at most `longest`.
   void wait(std::chrono::microseconds longest);
+  // What the tasks say they spent their time on.
+  Meter& meter() { return meter_; }
   // How many tasks have been posted and not drained.
   std::size_t outstanding() const { return outstanding_; }
 
@@ -38,6 +42,7 @@ class Workers {
   };
   void run();
 
+  Meter meter_;
   std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable ended_signal_;

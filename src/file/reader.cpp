@@ -12,6 +12,7 @@
 
 #include "base/activity.h"
 #include "base/interrupt.h"
+#include "file/digest_file.h"
 
 namespace argosy::file {
 
@@ -58,7 +59,7 @@ void wait_readable(int fd) {
 Reader::Reader(std::vector<Named> files, std::function<base::Fd()> standard_input)
     : files_(std::move(files)), standard_input_(std::move(standard_input)) {}
 
-Reader::Totals Reader::scan() {
+Reader::Totals Reader::scan(bool digests) {
   Totals totals;
   for (const Named& file : files_) {
     core::Entry entry;
@@ -90,6 +91,7 @@ Reader::Totals Reader::scan() {
       failures_.push_back(base::system_error(base::Kind::kSource, file.shown, errno, "can't be read").failure());
     } else {
       fill_from(entry, status);
+      if (digests) entry.digest = digest_of_file(file.path, entry.size);
       totals.bytes += entry.size;
       ++totals.files;
     }

@@ -35,8 +35,9 @@ class Reader final : public core::Source {
   // `standard_input` opens it when it is first read; it may throw base::Error.
   Reader(std::vector<Named> files, std::function<base::Fd()> standard_input);
 
-  // Looks at every file (stat): what there is to move. Call it once, before anything else; blocks.
-  Totals scan();
+  // Looks at every file: what there is to move, and with `digests` also reads every file for its digest. Call it once, before
+  // anything else; blocks.
+  Totals scan(bool digests);
 
   core::Listing next_entries() override;
   void adopt(const core::Page& page) override;

@@ -14,6 +14,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "file/digest_file.h"
 
 namespace argosy::file {
 
@@ -33,14 +34,13 @@ std::string name_beside(const std::string& path, const char* suffix) {
 
 timespec to_timespec(const core::Timestamp& time) { return {time.seconds, time.nanoseconds}; }
 
-bool looks_the_same(const struct stat& status, const core::Entry& entry) {
-  return S_ISREG(status.st_mode) && status.st_size == entry.size && status.st_mtim.tv_sec == entry.mtime.seconds &&
-         status.st_mtim.tv_nsec == entry.mtime.nanoseconds;
+bool has_mtime(const struct stat& status, const core::Entry& entry) {
+  return status.st_mtim.tv_sec == entry.mtime.seconds && status.st_mtim.tv_nsec == entry.mtime.nanoseconds;
 }
 
 // The very file that the source is, seen here through the same file system: no two files agree in all of these.
 bool is_source_itself(const struct stat& status, const core::Entry& entry) {
-  return status.st_ino == entry.inode && status.st_ctim.tv_sec == entry.ctime.seconds && status.st_ctim.tv_nsec == entry.ctime.nanoseconds;
+  return status.st_ino == entry.inode && has_mtime(status, entry) && status.st_ctim.tv_sec == entry.ctime.seconds && status.st_ctim.tv_nsec == entry.ctime.nanoseconds;
 }
 
 }  // namespace
@@ -55,10 +55,7 @@ std::vector<bool> Writer::examine(const core::Page& page) {
     const core::Entry& entry = page.entries[i];
     if (!entry.readable()) continue;
     if (folder_ == nullptr) throw base::Error(Kind::kIntegrity, entry.path, 0, "comes although no source could be read");
-    struct stat status = {};
-    const bool there = fstatat(folder_->fd(), entry.path.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
-    const bool same = there && !entry.open_ended && looks_the_same(status, entry);
-    if (same && (settings_.leave_same || is_source_itself(status, entry))) continue;
+    if (is_in_place(entry)) continue;
     wanted[i] = true;
     auto target = std::make_shared<Target>();
     target->entry = entry;
@@ -68,6 +65,18 @@ std::vector<bool> Writer::examine(const core::Page& page) {
     targets_.emplace(page.first + i, std::move(target));
   }
   return wanted;
+}
+
+bool Writer::is_in_place(const core::Entry& entry) const {
+  struct stat status = {};
+  if (entry.open_ended || fstatat(folder_->fd(), entry.path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  if (!S_ISREG(status.st_mode) || status.st_size != entry.size) return false;
+  if (is_source_itself(status, entry)) return true;
+  if (!settings_.leave_same) return false;
+  if (!settings_.checksum) return has_mtime(status, entry);
+  if (!entry.digest) return false;
+  const base::Fd fd(openat(folder_->fd(), entry.path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  return fd.valid() && digest_of_fd(fd.get(), entry.size) == entry.digest;
 }
 
 std::shared_ptr<Writer::Target> Writer::target(std::uint64_t entry) {
@@ -117,28 +126,11 @@ void Writer::read_back(const Target& target, std::int64_t length, const base::Di
   // What is still only in memory would read back well whatever the device made of it.
   if (fdatasync(target.fd.get()) != 0) throw failure(target.shown, "fdatasync");
   static_cast<void>(posix_fadvise(target.fd.get(), 0, 0, POSIX_FADV_DONTNEED));
-  std::vector<std::byte> leaf(static_cast<std::size_t>(base::kLeafSize));
-  base::Digest sum;
-  std::int64_t offset = 0;
-  while (offset < length) {
-    if (base::interrupted() != 0) throw base::Error(Kind::kDestination, target.shown, EINTR, "reading back was interrupted");
-    const auto part = std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, length - offset)));
-    std::size_t done = 0;
-    while (done < part.size()) {
-      const auto rest = part.subspan(done);
-      const ssize_t got = pread(target.fd.get(), rest.data(), rest.size(), offset + static_cast<off_t>(done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw failure(target.shown, "can't be read back");
-      if (got == 0) throw base::Error(Kind::kIntegrity, target.shown, 0, "is shorter than what was written");
-      done += static_cast<std::size_t>(got);
-    }
-    sum += base::digest_of(part, offset);
-    offset += static_cast<std::int64_t>(part.size());
-    base::note_activity();
-  }
+  const auto again = digest_of_fd(target.fd.get(), length);
+  if (base::interrupted() != 0) throw base::Error(Kind::kDestination, target.shown, EINTR, "reading back was interrupted");
   struct stat status = {};
   if (fstat(target.fd.get(), &status) != 0) throw failure(target.shown, "can't be read back");
-  if (status.st_size != length || base::close_digest(sum, length) != digest) {
+  if (status.st_size != length || again != digest) {
     throw base::Error(Kind::kIntegrity, target.shown, 0, "what was read back differs from what was written");
   }
 }

@@ -22,7 +22,8 @@ class Writer final : public core::Sink {
   struct Settings {
     bool fsync = false;      // durable before it is visible
     bool read_back = false;  // read again from the device and compared before it is visible
-    bool leave_same = false;  // a target of the source's size and mtime is in place
+    bool leave_same = false;  // a target of the source's size and mtime is in place,
+    bool checksum = false;    // or rather one of its digest, which the manifest then has
   };
   // `folder` outlives the writer; it is null when there is nothing to write, because no source can be read.
   Writer(const Folder* folder, Settings settings) : folder_(folder), settings_(settings) {}
@@ -46,6 +47,7 @@ class Writer final : public core::Sink {
     base::Fd fd;
   };
   std::shared_ptr<Target> target(std::uint64_t entry);
+  bool is_in_place(const core::Entry& entry) const;
   void open(Target& target) const;
   void read_back(const Target& target, std::int64_t length, const base::Digest& digest) const;
   void set_metadata(const Target& target) const;

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -138,6 +139,24 @@ std::vector<std::int64_t> Session::exchange(std::int64_t mine) {
   std::vector<std::int64_t> all(static_cast<std::size_t>(impl_->size));
   check(MPI_Allgather(&mine, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, impl_->world), "MPI_Allgather");
   return all;
+}
+
+double Session::latency(int a, int b) {
+  constexpr int kRounds = 10;
+  constexpr int kProbeTag = 100;
+  std::array<char, 64> bytes{};
+  const int length = static_cast<int>(bytes.size());
+  std::int64_t best = INT64_MAX;
+  for (int round = 0; round < kRounds && (impl_->rank == a || impl_->rank == b); ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    const int peer = impl_->rank == a ? b : a;
+    if (impl_->rank == a) check(MPI_Send(bytes.data(), length, MPI_CHAR, peer, kProbeTag, impl_->world), "MPI_Send");
+    check(MPI_Recv(bytes.data(), length, MPI_CHAR, peer, kProbeTag, impl_->world, MPI_STATUS_IGNORE), "MPI_Recv");
+    if (impl_->rank == b) check(MPI_Send(bytes.data(), length, MPI_CHAR, peer, kProbeTag, impl_->world), "MPI_Send");
+    best = std::min<std::int64_t>(best, (std::chrono::steady_clock::now() - start).count());
+  }
+  const std::int64_t nanoseconds = exchange(best).at(static_cast<std::size_t>(a));
+  return static_cast<double>(nanoseconds) / 2e9;
 }
 
 Agreement Session::agree(const Verdict& mine) {

@@ -44,6 +44,10 @@ class Session {
   // Collective, blocks: every rank's number, at every rank, in rank order.
   std::vector<std::int64_t> exchange(std::int64_t mine);
 
+  // Collective, blocks: the seconds that a small message takes from rank `a` to rank `b`, the shortest of a few round
+  // trips, halved. The same at every rank.
+  double latency(int a, int b);
+
   // Collective: starts an agreement over all ranks (see Agreement).
   Agreement agree(const Verdict& mine);
 

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -31,6 +32,13 @@ HOST = socket.gethostname()
 SHORT_HOST = HOST.split(".")[0]
 
 USAGE, SOURCE, DESTINATION, INTEGRITY, SYSTEM, PARTIAL = 2, 3, 4, 5, 6, 1
+# The tags of doc/wire_format.md, from where the program has them, so that they can't drift apart.
+_TAGS = re.search(r"enum class Tag : int \{ kPage = 1, ([^}]*)\}", (ROOT / "src/core/transport.h").read_text())
+TAGS = {name.strip(): number for number, name in enumerate(("kPage," + _TAGS.group(1)).split(","), 1)}
+PAGE, ANSWER, CHUNK, SECOND_LANE = (TAGS[name] for name in ("kPage", "kAnswer", "kChunk", "kSecondLane"))
+RELEASE, RECEIPT, STATUS, REPLY = (TAGS[name] for name in ("kRelease", "kReceipt", "kStatus", "kReply"))
+CHUNKS = f"{CHUNK}-{SECOND_LANE}"
+
 NETWORK = {"ARGOSY_RANKS_A_NODE": "1"}  # every rank a node of its own: payload travels in messages
 
 # What a launcher needs on one machine, as root, with few cores. Argosy's own launcher has to know it by itself.
@@ -139,7 +147,7 @@ class Result:
         banners = (
             "-----", "=====", "=   ", "Primary job", "mpiexec", "mpirun", "Per user-direction", "a non-zero exit code",
             "YOUR APPLICATION TERMINATED", "This typically refers to", "Please see the FAQ", "  Process name:",
-            "  Exit code:", "one or more processes", "the job to be terminated", "thus causing",
+            "  Exit code:", "one or more processes", "the job to be terminated", "thus causing", "Abort("
         )
         return line.startswith(banners) or line.strip() == ""
 

@@ -12,6 +12,7 @@ from harness import (
     HOST,
     KI,
     MI,
+    MPI,
     PARTIAL,
     SELF,
     SELF_NETWORK,
@@ -188,6 +189,8 @@ def test_little_space_as_the_file_system_tells_it(place, send):
 @pytest.mark.parametrize("launch", WAYS, ids=repr)
 def test_disk_fills_up_in_the_middle(place, send, launch, mounts):
     """Standard input has no size to check beforehand."""
+    if MPI == "mpich" and launch is UNDER:
+        pytest.skip("MPICH's mpiexec can't forward so much standard input (test_send_stdin.py)")
     with mounted(place.out, "-t", "tmpfs", "-o", "size=8m", "argosy-test"):
         (place.out / "neighbour").write_text("old")
         before = snapshot(place.out)

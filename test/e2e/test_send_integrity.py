@@ -5,11 +5,30 @@ Payload travels in messages when every rank counts as a node of its own; tags as
 import os
 
 import pytest
-from harness import INTEGRITY, KI, MI, SELF, SELF_NETWORK, UNDER, Launch, data_of, snapshot
+from harness import (
+    ANSWER,
+    CHUNKS,
+    INTEGRITY,
+    KI,
+    MI,
+    MPI,
+    PAGE,
+    RECEIPT,
+    RELEASE,
+    REPLY,
+    SELF,
+    SELF_NETWORK,
+    STATUS,
+    UNDER,
+    Launch,
+    data_of,
+    snapshot,
+)
 
 pytestmark = pytest.mark.usefixtures("fault_library")
+# Layouts don't depend on the MPI: every place is damaged under the one that starts quickly, some under the other.
+STEP = 1 if MPI == "mpich" else 5
 NETWORK_WAYS = [SELF_NETWORK, Launch("mpiexec", network=True)]
-PAGE, CHUNK = 1, 3
 
 
 def check(place, result, before):
@@ -41,33 +60,33 @@ def test_payload_in_flight(place, send, target, launch, nth, flip):
 @pytest.mark.parametrize("size", [1, 1000, 256 * KI])
 def test_payload_of_a_small_file(place, send, target, size):
     path = place.file(size=size)
-    result = send(path, place.out, launch=SELF_NETWORK, fault={"op": "send", "rank": 0, "tag": CHUNK, "flip": 64})
+    result = send(path, place.out, launch=SELF_NETWORK, fault={"op": "send", "rank": 0, "tag": CHUNKS, "flip": 64})
     check(place, result, target)
 
 
-@pytest.mark.parametrize("flip", range(0, 64, 3))
+@pytest.mark.parametrize("flip", range(0, 64, 3 * STEP))
 def test_head_of_a_chunk(place, send, target, flip):
     path = place.file(size=3 * MI)
-    fault = {"op": "send", "rank": 0, "tag": CHUNK, "nth": 2, "flip": flip}
+    fault = {"op": "send", "rank": 0, "tag": CHUNKS, "nth": 2, "flip": flip}
     check(place, send(path, place.out, "--chunk-size", "1Mi", launch=SELF_NETWORK, fault=fault), target)
 
 
-@pytest.mark.parametrize("flip", range(-96, 0, 7))
+@pytest.mark.parametrize("flip", range(-96, 0, 7 * STEP))
 def test_records_behind_a_chunk(place, send, target, flip):
     path = place.file(size=3 * MI)
-    fault = {"op": "send", "rank": 0, "tag": CHUNK, "nth": 3, "flip": flip}
+    fault = {"op": "send", "rank": 0, "tag": CHUNKS, "nth": 3, "flip": flip}
     check(place, send(path, place.out, "--chunk-size", "1Mi", launch=SELF_NETWORK, fault=fault), target)
 
 
 @pytest.mark.parametrize("network", [False, True])
-@pytest.mark.parametrize("flip", [0, 1, 4, 8, 12, 16, 20, 24, 32, 40, 48, 56, -1, -4, -8, -20])
+@pytest.mark.parametrize("flip", [0, 1, 4, 8, 12, 16, 20, 24, 32, 40, 48, 56, -1, -4, -8, -20][::STEP])
 def test_manifest_page(place, send, target, network, flip):
     path = place.file(size=MI)
     fault = {"op": "send", "rank": 0, "tag": PAGE, "flip": flip}
     check(place, send(path, place.out, launch=SELF_NETWORK if network else SELF, fault=fault), target)
 
 
-@pytest.mark.parametrize("tag", [1, 3, 4, 6, 7])
+@pytest.mark.parametrize("tag", [PAGE, CHUNKS, RELEASE])
 @pytest.mark.parametrize("flip", [0, 9, -1])
 def test_whatever_the_sender_says(place, send, target, tag, flip):
     """On the way through shared memory too, where only heads are sent."""
@@ -82,7 +101,7 @@ def test_whatever_the_sender_says(place, send, target, tag, flip):
 
 
 @pytest.mark.parametrize("network", [False, True])
-@pytest.mark.parametrize("tag", [2, 4, 5, 6, 7])
+@pytest.mark.parametrize("tag", [ANSWER, RELEASE, RECEIPT, STATUS, REPLY])
 @pytest.mark.parametrize("nth", [1, 2])
 def test_whatever_the_receiver_says(place, send, network, tag, nth):
     """An answer that is damaged never passes for a good one, and what is visible is whole."""
@@ -90,7 +109,7 @@ def test_whatever_the_receiver_says(place, send, network, tag, nth):
     log = place / "log"
     fault = {"op": "send", "rank": 1, "tag": tag, "nth": nth, "flip": 8, "log": log}
     result = send(path, place.out, "--chunk-size", "1Mi", launch=SELF_NETWORK if network else SELF, fault=fault)
-    if log.exists():
+    if log.exists() and tag not in (STATUS, REPLY):  # these two only say who waits for what
         assert result.code == INTEGRITY, result
         assert os.path.exists(place.out / "big.bin") is False or (place.out / "big.bin").read_bytes() == data_of(3 * MI)
     else:

@@ -68,7 +68,7 @@ def test_the_users_own_mpi_settings_reach_the_job(place, send):
     assert send(place.file(size=10), "out", f"--launcher-args={extra}").code == 0
 
 
-@pytest.mark.parametrize("extra", ["'unclosed", '"unclosed', "trailing\\"])
+@pytest.mark.parametrize("extra", ["'unclosed", '"unclosed'])
 def test_launcher_args_that_no_shell_would_split(place, argosy, extra):
     assert argosy("send", place.file(size=10), "out", f"--launcher-args={extra}").code == 2
 
@@ -89,7 +89,7 @@ def remote_shell(place, text):
 def test_host_that_can_not_be_reached(place, argosy):
     """Named in one line, with what the remote shell said."""
     shell = remote_shell(place, 'echo "ssh: connect to host nohost port 22: No route to host" >&2\nexit 255\n')
-    result = argosy("send", "--hosts", "nohost,nohost2", place.file(size=10), "out", f"--launcher-args={shell}", timeout=40)
+    result = argosy("send", "--hosts", "nohost", "-n", "2", place.file(size=10), "out", f"--launcher-args={shell}", timeout=40)
     assert result.code == SYSTEM, result
     assert len(result.lines) == 1, result
     assert "nohost" in result.lines[0] and "No route to host" in result.lines[0], result

@@ -66,7 +66,7 @@ def test_other_bytes_have_another_digest(place, send):
     seen = set()
     data = data_of(MI)
     swapped = data[256 * KI : 512 * KI] + data[: 256 * KI] + data[512 * KI :]  # the same leaves in another order
-    for name, bytes_ in {"a": data, "b": data[:-1], "c": data + b"\0", "d": b"\1" + data[1:], "e": swapped, "f": b""}.items():
+    for name, bytes_ in {"a": data, "b": data[:-1], "c": data + b"\0", "d": bytes([data[0] ^ 1]) + data[1:], "e": swapped, "f": b""}.items():
         seen.add(send(place.file(name, data=bytes_), place.out).report["digest"])
     assert len(seen) == 6
 

@@ -6,9 +6,18 @@ import subprocess
 import threading
 
 import pytest
-from harness import MI, SELF, SELF_NETWORK, SOURCE, UNDER, USAGE, data_of, snapshot
+from harness import MI, MPI, SELF, SELF_NETWORK, SOURCE, UNDER, USAGE, data_of, snapshot
 
 WAYS = [SELF, UNDER, SELF_NETWORK]
+
+
+@pytest.fixture(autouse=True)
+def launchers_that_can(request):
+    """Hydra 4.0.2 kills any job, `mpiexec cat` too, that gets more than its pipe holds ("process reading stdin too slowly")."""
+    values = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    large = values.get("size", MI) > 1000 and request.node.originalname in ("test_piped", "test_redirected_file", "test_300_megabytes")
+    if MPI == "mpich" and values.get("launch") is UNDER and large:
+        pytest.skip("MPICH's mpiexec can't forward so much standard input")
 
 
 @pytest.mark.parametrize("launch", WAYS, ids=repr)

@@ -27,7 +27,8 @@ struct Rule {
   std::string path;     // a substring
   std::string skip;     // of which paths not
   std::size_t min = 0;  // bytes asked for
-  int tag = -1;         // kSend; -1: any
+  int tag = -1;         // kSend: tags from this; -1: any
+  int last_tag = -1;    // to this
   std::uint64_t nth = 1;
   std::uint64_t times = 1;
   // effects
@@ -127,7 +128,9 @@ void set(Rule& rule, bool& op_given, bool& other_rank, std::string_view key, std
   } else if (key == "min") {
     rule.min = static_cast<std::size_t>(number(value));
   } else if (key == "tag") {
-    rule.tag = static_cast<int>(number(value));
+    const std::size_t dash = value.find('-');
+    rule.tag = static_cast<int>(number(value.substr(0, dash)));
+    rule.last_tag = dash == std::string_view::npos ? rule.tag : static_cast<int>(number(value.substr(dash + 1)));
   } else if (key == "nth") {
     rule.nth = static_cast<std::uint64_t>(number(value));
   } else if (key == "times") {
@@ -268,7 +271,7 @@ Verdict consult(Op op, const std::string& path, std::size_t size, int tag, int p
     if (rule.op != op || size < rule.min) continue;
     if (!rule.path.empty() && path.find(rule.path) == std::string::npos) continue;
     if (!rule.skip.empty() && path.find(rule.skip) != std::string::npos) continue;
-    if (rule.tag >= 0 && rule.tag != tag) continue;
+    if (rule.tag >= 0 && (tag < rule.tag || tag > rule.last_tag)) continue;
     const std::uint64_t count = ++rule.met;
     if (count < rule.nth || count - rule.nth >= rule.times) continue;
     take_effect(rule, path, size, tag, peer, data);

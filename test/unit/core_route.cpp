@@ -9,6 +9,7 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <utility>
 
 #include "core/chain.h"
 #include "core/node_route.h"
@@ -175,30 +176,40 @@ TEST(Ring, HandsEveryChunkToEveryRankOnce) {
   }
 }
 
-// The same as above without following every chunk through every rank: a ring looks the same from everywhere, and p
-// ranks with p chunks are too much work at 4096.
+// What a round brings to a rank, and the rank's own chunk, are the whole round.
+bool round_is_whole(const Ring& ring, int ranks, int rank, std::uint64_t round) {
+  const auto size = static_cast<std::uint64_t>(ranks);
+  std::vector<char> seen(size);
+  for (std::uint64_t nth = round * (size - 1); nth < (round + 1) * (size - 1); ++nth) {
+    const auto hop = ring.incoming(rank, 0, nth);
+    if (!hop || hop->from != (rank + ranks - 1) % ranks || hop->chunk / size != round) return false;
+    if (std::exchange(seen[hop->chunk % size], 1) != 0) return false;
+  }
+  const auto own = static_cast<std::uint64_t>(std::find(seen.begin(), seen.end(), 0) - seen.begin());
+  return ring.origin(round * size + own) == rank;
+}
+
 TEST(Ring, EachRankIsHandedEachRoundOnceByItsPredecessor) {
   for (const int ranks : sizes()) {
+    const Ring ring(ranks, roots_of(ranks).back(), true);
+    for (int rank = 0; rank<ranks; rank += ranks> kEveryUpTo ? 511 : 1) {
+      ASSERT_TRUE(round_is_whole(ring, ranks, rank, 1)) << "rank " << rank << " of " << ranks;
+    }
+  }
+}
+
+TEST(Ring, EachRankHandsOnWhatItTookBefore) {
+  for (const int ranks : {2, 3, 64, 511, 512, 4096}) {
     const int root = roots_of(ranks).back();
     const Ring ring(ranks, root, true);
     const auto round = static_cast<std::uint64_t>(ranks - 1);
-    for (int rank = 0; rank<ranks; rank += ranks> kEveryUpTo ? 511 : 1) {
-      std::vector<bool> seen(at(ranks));
-      for (std::uint64_t nth = round; nth < 2 * round; ++nth) {  // the second one
+    for (const int rank : {0, 1, root, ranks - 1}) {
+      for (std::uint64_t nth = round; nth < 2 * round; ++nth) {
         const auto hop = ring.incoming(rank, 0, nth);
-        ASSERT_TRUE(hop);
-        ASSERT_EQ(hop->from, (rank + ranks - 1) % ranks);
-        const std::uint64_t in_round = hop->chunk - static_cast<std::uint64_t>(ranks);
-        ASSERT_LT(in_round, seen.size());
-        ASSERT_FALSE(seen[in_round]);
-        seen[in_round] = true;
         ASSERT_EQ(ring.to(hop->from, hop->chunk), std::vector{rank});
-        // What it hands on is what it took before.
-        if (nth == round || hop->from == ring.origin(hop->chunk)) continue;
-        ASSERT_EQ(ring.incoming(hop->from, 0, nth - 1)->chunk, hop->chunk);
+        if (nth > round) ASSERT_EQ(ring.incoming(hop->from, 0, nth - 1)->chunk, hop->chunk);
       }
-      const int missing = static_cast<int>(std::find(seen.begin(), seen.end(), false) - seen.begin());
-      ASSERT_EQ(ring.origin(static_cast<std::uint64_t>(missing)), rank);  // its own
+      ASSERT_TRUE(ring.to(rank, ring.incoming(rank, 0, round - 1)->chunk).empty());  // back where it came from
     }
   }
 }

@@ -1,0 +1,162 @@
+#include "command/bcast.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/digest.h"
+#include "core/node_route.h"
+#include "core/predict.h"
+
+namespace argosy::command {
+
+namespace {
+
+// What a card is taken to carry where --link-rate does not say: 10 Gbit/s. The choice hardly depends on it.
+constexpr double kDefaultRate = 1.25e9;
+// A pool of this many chunks keeps every route busy; larger chunks would leave fewer slots.
+constexpr std::int64_t kSlotsWanted = 16;
+// The slots of a rank that gets its copy from its node's leader: what it falls behind by, it holds itself.
+constexpr std::size_t kCopySlots = 2;
+
+class Broadcast {
+ public:
+  Broadcast(const Options& options, const BcastOptions& asked, mpi::Session& session)
+      : options_(options), asked_(asked), session_(session) {
+    for (int rank = 0; rank < session.size(); ++rank) leader_of_.push_back(session.node_of(rank));
+    copies_ = asked.directory.find("%r") != std::string::npos;
+    for (int rank = 0; rank < session.size(); ++rank) {
+      if (leads(rank)) ++nodes_;
+      if (leader_of_[static_cast<std::size_t>(rank)] == leader_of_[static_cast<std::size_t>(session.rank())]) ++on_my_node_;
+    }
+    link_.beta_seconds_per_byte = 1 / (asked.link_rate > 0 ? static_cast<double>(asked.link_rate) : kDefaultRate);
+    if (options.common.bwlimit > 0) {
+      link_.beta_seconds_per_byte = std::max(link_.beta_seconds_per_byte, 1 / static_cast<double>(options.common.bwlimit));
+    }
+    link_.in_flight = 2;
+    if (nodes_ > 1) link_.alpha_seconds = session.latency(0, first_other_leader());
+  }
+
+  // Rank 0 leads its node.
+  bool leads(int rank) const {
+    const int leader = leader_of_[static_cast<std::size_t>(rank)];
+    return leader == leader_of_[0] ? rank == 0 : leader == rank;
+  }
+  bool writes(int rank) const { return copies_ || leads(rank); }
+
+  std::size_t pool_bytes() const {
+    const auto memory = static_cast<std::size_t>(options_.common.memory);
+    if (!copies_ || on_my_node_ == 1) return leads(session_.rank()) ? memory : 0;
+    const std::size_t copies = static_cast<std::size_t>(on_my_node_ - 1);
+    const std::size_t a_copy = std::min(kCopySlots * slot_bytes(largest_chunk()), memory / 2 / copies);
+    return leads(session_.rank()) ? memory - copies * a_copy : a_copy;
+  }
+
+  Way choose(const Found& found, const std::vector<bool>& writing, Report& report) const {
+    core::Choice choice = core::choose(nodes_, found.bytes, link_, largest_chunk(), asked_.shared_source);
+    if (asked_.route) {
+      choice.route = *asked_.route;
+      choice.chunk = core::best_chunk(choice.route, nodes_, found.bytes, link_, largest_chunk());
+    }
+    if (options_.common.chunk_size > 0) choice.chunk = options_.common.chunk_size;
+    report.route = core::name_of(choice.route);
+    report.chunk_size = choice.chunk;
+    report.lower_bound = core::lower_bound_seconds(nodes_, found.bytes, choice.chunk, link_);
+    for (const auto kind : {core::RouteKind::kChain, core::RouteKind::kTwoTree, core::RouteKind::kRing}) {
+      if (kind == core::RouteKind::kRing && !asked_.shared_source) continue;
+      const std::int64_t chunk = options_.common.chunk_size > 0
+                                     ? options_.common.chunk_size
+                                     : core::best_chunk(kind, nodes_, found.bytes, link_, largest_chunk());
+      const double seconds = core::predicted_seconds(kind, nodes_, found.bytes, chunk, link_);
+      report.predicted.push_back({std::string(core::name_of(kind)), chunk, seconds});
+    }
+    core::NodeRoute::Placement placement;
+    placement.leader_of = leader_of_;
+    placement.copies_for_all = copies_;
+    placement.writes = writing;
+    return {std::make_unique<core::NodeRoute>(choice.route, placement), choice.chunk};
+  }
+
+ private:
+  int first_other_leader() const {
+    int rank = 1;
+    while (!leads(rank)) ++rank;
+    return rank;
+  }
+
+  std::int64_t largest_chunk() const {
+    std::int64_t largest = options_.common.memory / kSlotsWanted;
+    // A chunk takes no more than an eighth of a second at the bandwidth limit, so that a slow transfer is a steady one.
+    if (options_.common.bwlimit > 0) largest = std::min(largest, options_.common.bwlimit / 8);
+    return std::max(largest / base::kLeafSize * base::kLeafSize, base::kLeafSize);
+  }
+
+  const Options& options_;
+  const BcastOptions& asked_;
+  mpi::Session& session_;
+  std::vector<int> leader_of_;
+  bool copies_ = false;
+  int nodes_ = 0;
+  int on_my_node_ = 0;
+  core::Link link_;
+};
+
+}  // namespace
+
+Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& session, const Surroundings& surroundings) {
+  if (asked.route == core::RouteKind::kRing && !asked.shared_source) {
+    return wrong_usage("bcast", "--route ring reads on every node: it goes with --source shared");
+  }
+  const Broadcast broadcast(options, asked, session);
+  MoveTask task;
+  task.command = "bcast";
+  task.sources = asked;
+  task.directory = asked.directory;
+  task.root = 0;
+  task.wants = [&](int rank) { return broadcast.writes(rank); };
+  task.reads = [&](int rank) { return rank == 0 || (asked.shared_source && broadcast.leads(rank)); };
+  task.folders_may_be_shared = true;
+  task.leave_same = true;
+  task.checksum = asked.checksum;
+  task.explain = asked.explain;
+  task.choose = [&](const Found& found, const std::vector<bool>& writing, Report& report) {
+    return broadcast.choose(found, writing, report);
+  };
+  task.pool_bytes = broadcast.pool_bytes();
+  Report report = move_files(options, session, surroundings, task);
+  if (!asked.explain) report.limited_by = limiting_stage(report.ranks, report.seconds.transfer);
+  return report;
+}
+
+std::string limiting_stage(const std::vector<RankReport>& ranks, double seconds) {
+  if (seconds <= 0) return {};
+  struct Stage {
+    std::string name;
+    double busy = 0;
+    int place = 0;
+  };
+  std::vector<Stage> stages;
+  for (const RankReport& rank : ranks) {
+    stages.push_back({"source on " + rank.host, rank.source, -1});
+    stages.push_back({"disk of " + rank.host, rank.disk, rank.rank});
+    stages.push_back({"hash on " + rank.host, rank.hash, rank.rank});
+    for (const LinkReport& link : rank.links) {
+      const auto to = std::find_if(ranks.begin(), ranks.end(), [&](const RankReport& other) { return other.rank == link.to; });
+      if (to != ranks.end()) stages.push_back({"network into " + to->host, link.busy, link.to});
+    }
+  }
+  double most = 0;
+  for (const Stage& stage : stages) most = std::max(most, stage.busy);
+  // What waits for a slow stage looks as busy as that stage: the last of them on the way is the cause.
+  constexpr double kAsBusy = 0.93;
+  const Stage* cause = nullptr;
+  for (const Stage& stage : stages) {
+    if (stage.busy >= most * kAsBusy && (cause == nullptr || stage.place > cause->place)) cause = &stage;
+  }
+  if (cause == nullptr || most <= 0) return {};
+  return fmt::format("{} ({:.0f} % busy)", cause->name, 100 * std::min(1.0, cause->busy / seconds));
+}
+
+}  // namespace argosy::command
