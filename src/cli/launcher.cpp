@@ -1,6 +1,7 @@
 #include "cli/launcher.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -146,6 +147,19 @@ std::vector<std::string> command_line(int argc, const char* const* argv, const L
     text += *part;
   }
   return decode_words(text);
+}
+
+std::string own_program() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) throw base::system_error(base::Kind::kSystem, "/proc/self/exe", error.value(), "which program this is");
+  return path.string();
+}
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> all;
+  for (char** one = environ; *one != nullptr; ++one) all.emplace_back(*one);
+  return all;
 }
 
 std::string start_directory(const Launch& launch, const Environment& environment) {

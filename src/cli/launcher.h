@@ -19,6 +19,11 @@ extern const std::string_view kMpi;
 // As getenv(3), so that tests can bring an environment of their own.
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 Environment process_environment();
+// All of it, as NAME=VALUE.
+std::vector<std::string> own_environment();
+
+// This program's full path. Throws base::Error (kSystem) where /proc doesn't tell.
+std::string own_program();
 
 enum class Starter {
   kNobody,    // start the job ourselves

@@ -53,19 +53,6 @@ constexpr seconds kEndTime(3);              // for mpiexec, after the result
 constexpr seconds kDeathTime(5);            // for mpiexec to notice that rank 0 is dead: Open MPI takes 2
 constexpr seconds kSilenceSlack(5);         // beyond --stall-timeout, which the ranks watch themselves
 
-std::string own_program() {
-  std::error_code error;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error) throw base::system_error(base::Kind::kSystem, "/proc/self/exe", error.value(), "which program this is");
-  return path.string();
-}
-
-std::vector<std::string> own_environment() {
-  std::vector<std::string> all;
-  for (char** one = environ; *one != nullptr; ++one) all.emplace_back(*one);
-  return all;
-}
-
 class Supervisor {
  public:
   Supervisor(const command::Options& options, const std::vector<std::string>& words, JobPlan plan)
@@ -383,19 +370,20 @@ void Supervisor::finish() {
 int supervise(const command::Options& options, const std::vector<std::string>& words) {
   command::Report report;
   Rendered rendered;
+  const auto fail = [&](const base::Failure& failure) {
+    report = failed_report(std::string(command_name(options)), static_cast<int>(failure.kind), failure);
+    rendered = render(report, options.common);
+  };
   try {
     Supervisor supervisor(options, words, plan_job(options));
     supervisor.run();
     report = supervisor.report();
     rendered = supervisor.rendered(report);
   } catch (const base::Error& error) {
-    report = failed_report(std::string(command_name(options)), static_cast<int>(error.failure().kind), error.failure());
-    rendered = render(report, options.common);
+    fail(error.failure());
   } catch (const nlohmann::json::exception& error) {
-    // A frame of rank 0's without sense: it knew the token, so it is an argosy of another version.
-    const base::Error failed(base::Kind::kSystem, "", 0, fmt::format("rank 0 is not this argosy: {}", error.what()));
-    report = failed_report(std::string(command_name(options)), static_cast<int>(base::Kind::kSystem), failed.failure());
-    rendered = render(report, options.common);
+    // A frame without sense, from one that knew the token.
+    fail({base::Kind::kSystem, "", 0, "", 0, fmt::format("rank 0 is no argosy of this version: {}", error.what())});
   }
   // Only now, as signals act again: a reader that doesn't read can be left by Ctrl-C.
   print(rendered);

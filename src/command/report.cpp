@@ -175,6 +175,7 @@ nlohmann::json to_json(const Report& report) {
                              {"errors_total", report.errors_total}};
   if (!report.digest.empty()) document["digest"] = report.digest;
   if (!report.name.empty()) put_bytes(document, "name", report.name);
+  put_routes(document, report);
   for (const RankReport& rank : report.ranks) document["ranks"].push_back(rank_to_json(rank));
   for (const base::Failure& failure : report.errors) document["errors"].push_back(failure_to_json(failure));
   return document;

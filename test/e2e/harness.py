@@ -147,7 +147,9 @@ class Result:
         banners = (
             "-----", "=====", "=   ", "Primary job", "mpiexec", "mpirun", "Per user-direction", "a non-zero exit code",
             "YOUR APPLICATION TERMINATED", "This typically refers to", "Please see the FAQ", "  Process name:",
-            "  Exit code:", "one or more processes", "the job to be terminated", "thus causing", "Abort("
+            "  Exit code:", "one or more processes", "the job to be terminated", "thus causing",
+            "Abort(", "MPI_ABORT was invoked", "with errorcode", "NOTE: invoking MPI_ABORT", "You may or may not see",
+            "exactly when Open MPI"
         )
         return line.startswith(banners) or line.strip() == ""
 
