@@ -4,11 +4,13 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -26,6 +28,7 @@
 namespace argosy {
 namespace {
 
+constexpr std::chrono::seconds kRankZeroEndsIt(3);
 constexpr int kUsageExit = static_cast<int>(base::Kind::kUsage);
 
 // One rank of the job, from MPI's start to its end. Does not return.
@@ -52,8 +55,11 @@ constexpr int kUsageExit = static_cast<int>(base::Kind::kUsage);
     const int code = static_cast<int>(error.failure().kind);
     if (console) {
       console->fatal(code, error.what());
-    } else {
+    } else if (!error.failure().message.empty()) {
       cli::complain(error.what());
+    } else {
+      // Rank 0 says why, and ends the job.
+      std::this_thread::sleep_for(kRankZeroEndsIt);
     }
     if (session) session->abort(code);
     std::fflush(nullptr);

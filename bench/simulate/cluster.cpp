@@ -91,10 +91,8 @@ class Simulation {
         alpha_(std::llround(cluster.alpha_seconds * kASecond)),
         nodes_(at(cluster.nodes)) {
     if (cluster.rack_nodes > 0) {
-      const std::size_t racks = at((cluster.nodes - 1) / cluster.rack_nodes + 1);
-      leaving_.resize(racks);
-      entering_.resize(racks);
-      uplink_ = std::max(1, static_cast<int>(cluster.rack_nodes / cluster.oversubscription));
+      leaving_.resize(at((cluster.nodes - 1) / cluster.rack_nodes + 1));
+      entering_.resize(leaving_.size());
     }
     for (std::uint64_t k = 0; k < length_; ++k) node(route.origin(k)).own.push_back(k);
     for (int rank = 0; rank < cluster.nodes; ++rank) {
@@ -221,7 +219,6 @@ class Simulation {
     if (sender.sends.size() == most || receiver.receives.size() == most || (most > 1 && now_ < message.ready)) return;
     const auto same_way = [&](std::size_t other) { return flows_[other].to == message.to; };
     if (std::any_of(sender.sends.begin(), sender.sends.end(), same_way)) return;
-    if (!enter_uplinks(rank, message.to)) return;
     message.flows = true;
     if (unused_.empty()) {
       unused_.push_back(flows_.size());
@@ -233,9 +230,13 @@ class Simulation {
     flows_[number] = {rank, message.to, message.lane, message.chunk, alone, std::max(now_, message.ready), 0, 0, true};
     sender.sends.push_back(number);
     receiver.receives.push_back(number);
+    if (crosses_racks(rank, message.to)) {
+      leaving_[rack(rank)].push_back(number);
+      entering_[rack(message.to)].push_back(number);
+    }
     outcome_.peak_sends = std::max(outcome_.peak_sends, static_cast<int>(sender.sends.size()));
     outcome_.peak_receives = std::max(outcome_.peak_receives, static_cast<int>(receiver.receives.size()));
-    share_cards(rank, message.to);
+    share_anew(rank, message.to);
   }
 
   void end(std::size_t number) {
@@ -246,8 +247,11 @@ class Simulation {
     Node& receiver = node(flow.to);
     std::erase(sender.sends, number);
     std::erase(receiver.receives, number);
-    share_cards(flow.from, flow.to);
-    if (crosses_racks(flow.from, flow.to)) leave_uplinks(flow.from, flow.to);
+    if (crosses_racks(flow.from, flow.to)) {
+      std::erase(leaving_[rack(flow.from)], number);
+      std::erase(entering_[rack(flow.to)], number);
+    }
+    share_anew(flow.from, flow.to);
 
     --sender.in_flight;
     sender.waiting.erase(std::find_if(sender.waiting.begin(), sender.waiting.end(), [&](const Message& message) {
@@ -265,18 +269,26 @@ class Simulation {
     touch_senders(flow.to);
   }
 
-  // The flows on a card share its rate equally, each direction by itself; what one can't use the others don't get.
-  void share_cards(int from, int to) {
+  // The flows on a card share its rate equally, each direction by itself, and those on a rack's uplink that one's; what
+  // one can't use the others don't get.
+  void share_anew(int from, int to) {
     for (const int rank : {from, to}) {
       for (const std::size_t number : node(rank).sends) share(number);
       for (const std::size_t number : node(rank).receives) share(number);
     }
+    if (!crosses_racks(from, to)) return;
+    for (const std::size_t number : leaving_[rack(from)]) share(number);
+    for (const std::size_t number : entering_[rack(to)]) share(number);
   }
 
   void share(std::size_t number) {
     Flow& flow = flows_[number];
-    const double share = std::min(speed(flow.from) / static_cast<double>(node(flow.from).sends.size()),
-                                  speed(flow.to) / static_cast<double>(node(flow.to).receives.size()));
+    double share = std::min(speed(flow.from) / static_cast<double>(node(flow.from).sends.size()),
+                            speed(flow.to) / static_cast<double>(node(flow.to).receives.size()));
+    if (crosses_racks(flow.from, flow.to)) {
+      const std::size_t most = std::max(leaving_[rack(flow.from)].size(), entering_[rack(flow.to)].size());
+      share = std::min(share, cluster_.rack_nodes / cluster_.oversubscription / static_cast<double>(most));
+    }
     if (share == flow.share) return;
     if (now_ > flow.since) {
       flow.left -= static_cast<double>(now_ - flow.since) * flow.share;
@@ -293,30 +305,8 @@ class Simulation {
     return std::clamp<std::int64_t>(bytes_ - static_cast<std::int64_t>(chunk) * chunk_, 0, chunk_);
   }
 
-  bool crosses_racks(int from, int to) const {
-    return cluster_.rack_nodes > 0 && from / cluster_.rack_nodes != to / cluster_.rack_nodes;
-  }
-
-  // A rack's uplink has room for as many messages at once, each direction, as its rate is cards' rates.
-  bool enter_uplinks(int from, int to) {
-    if (!crosses_racks(from, to)) return true;
-    int& leaving = leaving_[at(from / cluster_.rack_nodes)];
-    int& entering = entering_[at(to / cluster_.rack_nodes)];
-    if (leaving == uplink_ || entering == uplink_) return false;
-    ++leaving;
-    ++entering;
-    return true;
-  }
-
-  void leave_uplinks(int from, int to) {
-    const int left = from / cluster_.rack_nodes;
-    const int entered = to / cluster_.rack_nodes;
-    --leaving_[at(left)];
-    --entering_[at(entered)];
-    const auto end_of = [this](int rack) { return std::min((rack + 1) * cluster_.rack_nodes, cluster_.nodes); };
-    for (int rank = left * cluster_.rack_nodes; rank < end_of(left); ++rank) touch(rank);
-    for (int rank = entered * cluster_.rack_nodes; rank < end_of(entered); ++rank) touch_senders(rank);
-  }
+  std::size_t rack(int rank) const { return at(rank / cluster_.rack_nodes); }
+  bool crosses_racks(int from, int to) const { return cluster_.rack_nodes > 0 && rack(from) != rack(to); }
 
   const core::Route& route_;
   const Cluster& cluster_;
@@ -330,11 +320,9 @@ class Simulation {
   // By time: cards that work in step end at the same moment, so there are few different ones.
   std::map<Time, std::vector<Event>> events_;
   std::vector<Flow> flows_;
-  std::vector<std::size_t> unused_;  // of flows_
-  // Of each rack's uplink, in use; there are uplink_.
-  std::vector<int> leaving_;
-  std::vector<int> entering_;
-  int uplink_ = 0;
+  std::vector<std::size_t> unused_;                 // of flows_
+  std::vector<std::vector<std::size_t>> leaving_;   // each rack, flows
+  std::vector<std::vector<std::size_t>> entering_;  // the same
   Outcome outcome_;
 };
 

@@ -7,8 +7,8 @@
 // posted receive). With one message of a card in flight, at most one goes out and one comes in at a time, and alpha
 // holds both cards: the model of the lower bound. With two, what argosy keeps, the alpha of one passes while bytes of
 // the other flow, and messages to or from two nodes share a card's rate equally, as TCP does; messages to one node
-// follow each other. A slot is taken when a message is let in and given back when the chunk has been handed to
-// everybody. Disks and processors cost nothing.
+// follow each other. Messages between racks share their uplinks' rates in the same way. A slot is taken when a
+// message is let in and given back when the chunk has been handed to everybody. Disks and processors cost nothing.
 #pragma once
 
 #include <cstdint>

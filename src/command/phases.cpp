@@ -11,6 +11,7 @@
 #include "base/activity.h"
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/log.h"
 
 namespace argosy::command {
 
@@ -22,6 +23,8 @@ using Clock = std::chrono::steady_clock;
 // share these cores.
 constexpr std::size_t kIoThreads = 2;
 constexpr double kReportSeconds = 30;
+// How long a job that has failed takes to tell all ranks.
+constexpr std::chrono::milliseconds kLastWords(500);
 
 }  // namespace
 
@@ -43,6 +46,46 @@ Phases::Phases(mpi::Session& session, const CommonOptions& options, Observer* ob
 }
 
 mpi::Verdict Phases::run(const Phase& phase) {
+  base::log(phase.name + " begins");
+  try {
+    return go(phase);
+  } catch (const base::Error& error) {
+    fail(error.failure());
+  }
+}
+
+// Tells the others, so that every rank can take away what it has begun before the job is ended.
+void Phases::fail(base::Failure failure) {
+  if (failure.rank < 0) failure = signed_here({failure}).front();
+  const bool known = pulse_.fatal().has_value();
+  pulse_.set_fatal(failure);
+  const auto give_up = Clock::now() + kLastWords;
+  try {
+    while (Clock::now() < give_up && (session_.rank() == 0 || !known)) {
+      session_.transport().poll();
+      pulse_.step([&] {
+        engine::Pulse::Status status;
+        status.fatal = failure;
+        status.activity = base::activity();
+        return status;
+      });
+      workers_.wait(std::chrono::milliseconds(1));
+    }
+  } catch (const base::Error&) {
+    // MPI itself has failed: nobody can be told.
+  }
+  if (!workers_.abandon(kLastWords)) {
+    // A task that hangs in a file system still uses what an exception would destroy: the job ends from here.
+    const int code = static_cast<int>(failure.kind);
+    if (observer_ != nullptr) observer_->fatal(code, base::describe(failure));
+    session_.abort(code);
+  }
+  // Rank 0 says it; the others are silent where it could be told.
+  if (session_.rank() != 0 && (known || pulse_.quiet())) failure.message.clear();
+  throw base::Error(failure);
+}
+
+mpi::Verdict Phases::go(const Phase& phase) {
   std::optional<mpi::Agreement> agreement;
   bool stopped = false;
   while (true) {
@@ -84,6 +127,7 @@ void Phases::watch(const Phase& phase) {
     progress.files = static_cast<std::int64_t>(pulse_.files());
     observer_->progress(progress);
   }
+  if (pulse_.fatal()) throw base::Error(*pulse_.fatal());
   if (const auto line = pulse_.stalled()) throw base::Error(base::Kind::kSystem, {}, 0, *line);
 }
 

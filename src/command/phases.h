@@ -35,8 +35,9 @@ class Phases {
   // Collective. `observer` is null but on rank 0; everything outlives this.
   Phases(mpi::Session& session, const CommonOptions& options, Observer* observer);
 
-  // Collective: runs `phase` until every rank is done; what they agreed on. Throws base::Error when a peer broke the
-  // protocol or nothing has moved for the stall timeout: the caller ends the job.
+  // Collective: runs `phase` until every rank is done; what they agreed on. Throws base::Error on every rank when a peer broke
+  // the protocol or nothing has moved for the stall timeout: the caller ends the job. Rank 0's says why; other ranks' has
+  // no message when rank 0 knows.
   mpi::Verdict run(const Phase& phase);
   // Collective: a phase that is one task on an I/O thread of the ranks that give one; the others give null. What the task
   // throws becomes this rank's failure; `verdict` may add counts, and runs after the task.
@@ -56,6 +57,8 @@ class Phases {
 
  private:
   static void merge(const std::vector<std::string>& texts, Report& whole);
+  mpi::Verdict go(const Phase& phase);
+  [[noreturn]] void fail(base::Failure failure);
   void watch(const Phase& phase);
   void rest(bool busy);
 

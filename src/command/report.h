@@ -91,6 +91,8 @@ class Observer {
   virtual ~Observer() = default;
   virtual void started() = 0;  // every rank is up
   virtual void progress(const Progress& progress) = 0;
+  // The job can't go on: shows `line` (without "argosy: "), and the job ends with `exit`. Blocks for two seconds at most.
+  virtual void fatal(int exit, const std::string& line) = 0;
   // True once the user asked to stop (Ctrl-C at the supervisor); stays true.
   virtual bool interrupted() = 0;
 };

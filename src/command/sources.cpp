@@ -17,6 +17,8 @@ namespace {
 
 using base::Kind;
 
+constexpr std::size_t kLongestName = 255;
+
 std::vector<std::string> read_sources(const Sources& sources, const std::string& start_directory,
                                       const std::function<base::Fd()>& open_standard_input) {
   if (sources.files_from == "-") return file::read_list(open_standard_input(), "standard input", sources.from0);
@@ -48,6 +50,8 @@ std::vector<file::Named> resolve(const Sources& sources, const std::string& star
     named.standard_input = paths[i] == "-" && i < sources.files.size();
     named.path = absolute(start_directory, paths[i]);
     named.name = sources.as.empty() ? base_name(paths[i]) : sources.as;
+    // No file has a longer name; that this one is missing is told under what fits.
+    if (named.name.size() > kLongestName) named.name.resize(kLongestName);
     if (!core::is_safe_path(named.name)) {
       throw base::Error(Kind::kUsage, paths[i], 0, "gives no name for the target; use --as");
     }

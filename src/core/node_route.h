@@ -28,7 +28,7 @@ class NodeRoute final : public Route {
     int root = 0;                // leads its own node, whatever leader_of says
     bool root_takes = true;      // false: the root is only source
     bool copies_for_all = false;
-    std::vector<bool> writes;  // for each rank whether it writes what it gets, or only hands it on; empty: all do
+    std::vector<bool> writes = {};  // for each rank whether it writes what it gets, or only hands it on; empty: all do
   };
   // Nodes are ordered by the ranks in leader_of, so that where ranks are laid out node by node and rack by rack,
   // neighbours in the route are neighbours in the network.

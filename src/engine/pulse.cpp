@@ -15,7 +15,8 @@ namespace argosy::engine {
 namespace {
 
 constexpr std::size_t kLongestWhat = 512;
-constexpr std::size_t kStatusBytes = 64 + kLongestWhat;
+constexpr std::size_t kLongestFatal = 4096;
+constexpr std::size_t kStatusBytes = 128 + kLongestWhat + 2 * kLongestFatal;
 
 std::vector<std::byte> encode(const Pulse::Status& status) {
   std::vector<std::byte> bytes;
@@ -26,6 +27,10 @@ std::vector<std::byte> encode(const Pulse::Status& status) {
   writer.put(std::int32_t{status.interrupted});
   writer.put(std::int32_t{status.waits_for});
   writer.put_string(std::string_view(status.what).substr(0, kLongestWhat));
+  const base::Failure fatal = status.fatal.value_or(base::Failure{});
+  writer.put(static_cast<std::int32_t>(fatal.kind));
+  writer.put_string(std::string_view(fatal.path).substr(0, kLongestFatal));
+  writer.put_string(std::string_view(fatal.message).substr(0, kLongestFatal));
   return bytes;
 }
 
@@ -38,6 +43,11 @@ Pulse::Status decode(std::span<const std::byte> bytes) {
   status.interrupted = reader.get<std::int32_t>();
   status.waits_for = reader.get<std::int32_t>();
   status.what = reader.get_string(kLongestWhat);
+  base::Failure fatal;
+  fatal.kind = static_cast<base::Kind>(reader.get<std::int32_t>());
+  fatal.path = reader.get_string(kLongestFatal);
+  fatal.message = reader.get_string(kLongestFatal);
+  if (reader.ok() && fatal.kind != base::Kind::kNone) status.fatal = std::move(fatal);
   return status;
 }
 
@@ -71,14 +81,26 @@ void Pulse::receive() {
       Status status = decode(std::span(in_).first(bytes));
       if (status.activity != known.status.activity) moved_ = now;
       if (status.interrupted != 0) base::interrupt(status.interrupted);
+      if (status.fatal) {
+        status.fatal->rank = from;
+        status.fatal->host = hosts_.at(static_cast<std::size_t>(from));
+        set_fatal(*status.fatal);
+      }
       known = {std::move(status), now};
       auto reply = std::make_shared<std::vector<std::byte>>();
-      base::Writer(*reply).put(std::int32_t{base::interrupted()});
+      base::Writer writer(*reply);
+      writer.put(std::int32_t{base::interrupted()});
+      writer.put(static_cast<std::int32_t>(fatal_ ? fatal_->kind : base::Kind::kNone));
       ++replies_under_way_;
       transport_.send(from, core::Tag::kReply, *reply, [this, reply] { --replies_under_way_; });
     } else {
-      const auto signal_number = base::Reader(std::span(in_).first(bytes)).get<std::int32_t>();
+      const std::span<const std::byte> message(in_.data(), bytes);
+      base::Reader reader(message);
+      const auto signal_number = reader.get<std::int32_t>();
       if (signal_number != 0) base::interrupt(signal_number);
+      base::Failure fatal;
+      fatal.kind = static_cast<base::Kind>(reader.get<std::int32_t>());
+      if (fatal.kind != base::Kind::kNone) set_fatal(fatal);
       awaiting_reply_ = false;
       answered_ = now;
     }
@@ -88,7 +110,7 @@ void Pulse::receive() {
 
 void Pulse::step(const std::function<Status()>& status) {
   const auto now = Clock::now();
-  const bool urgent = base::interrupted() != 0 && now - told_ > interval_ / 10;
+  const bool urgent = (base::interrupted() != 0 || fatal_) && now - told_ > interval_ / 10;
   if (closed_ || awaiting_reply_ || (now - told_ < interval_ && !urgent)) return;
   told_ = now;
   if (transport_.rank() == 0) {

@@ -1,6 +1,6 @@
 // The pulse: a few times a second each rank tells rank 0 what it has done, whether it has been asked to stop, and for whom
-// it waits; rank 0 replies. So rank 0 knows the progress of all, an interrupt anywhere reaches everybody, and a stall is
-// noticed: by rank 0 when nothing has moved on any rank, by the others when rank 0 gives no reply.
+// it waits; rank 0 replies. So rank 0 knows the progress of all, an interrupt or a fatal failure anywhere reaches everybody,
+// and a stall is noticed: by rank 0 when nothing has moved on any rank, by the others when rank 0 gives no reply.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "core/route.h"
 #include "core/transport.h"
 
@@ -25,6 +26,7 @@ class Pulse {
     int interrupted = 0;     // a signal's number
     int waits_for = core::kNobody;
     std::string what;        // is waited for
+    std::optional<base::Failure> fatal;  // this rank can't go on
   };
   // `hosts` has a name a rank. `stall_timeout` in seconds, 0: none. `transport` outlives the pulse.
   Pulse(core::Transport& transport, std::vector<std::string> hosts, double stall_timeout);
@@ -34,6 +36,11 @@ class Pulse {
 
   // Tells and listens when it is time to; `status` is asked only then. Call it in every turn of every loop.
   void step(const std::function<Status()>& status);
+  // Rank 0: the failure of a rank that can't go on, its own included; elsewhere: that there is one, without what it is.
+  const std::optional<base::Failure>& fatal() const { return fatal_; }
+  void set_fatal(const base::Failure& failure) {
+    if (!fatal_) fatal_ = failure;
+  }
   // One line that says who waits for whom, once nothing has moved for the stall timeout.
   std::optional<std::string> stalled() const;
   // The sum of what all ranks have told (rank 0).
@@ -63,6 +70,7 @@ class Pulse {
   Clock::time_point told_;
   Clock::time_point moved_;
   Clock::time_point answered_;
+  std::optional<base::Failure> fatal_;
   std::vector<Known> known_;  // rank 0: of every rank
   std::vector<std::byte> in_;
   std::vector<std::byte> out_;

@@ -49,6 +49,15 @@ void Workers::wait(std::chrono::microseconds longest) {
   ended_signal_.wait_for(lock, longest, [this] { return !ended_.empty(); });
 }
 
+bool Workers::abandon(std::chrono::milliseconds longest) {
+  std::unique_lock lock(mutex_);
+  waiting_.clear();
+  const bool idle = ended_signal_.wait_for(lock, longest, [this] { return running_ == 0; });
+  ended_.clear();
+  outstanding_ = 0;
+  return idle;
+}
+
 void Workers::run() {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -56,10 +65,12 @@ void Workers::run() {
     if (closing_) return;
     Job job = std::move(waiting_.front());
     waiting_.pop_front();
+    ++running_;
     lock.unlock();
     job.task();
     job.task = nullptr;  // what it captured goes here, not under the lock
     lock.lock();
+    --running_;
     ended_.push_back(std::move(job.done));
     ended_signal_.notify_one();
   }

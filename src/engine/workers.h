@@ -30,6 +30,9 @@ class Workers {
   std::size_t drain();
   // Main thread: sleeps until a task ends, at most `longest`.
   void wait(std::chrono::microseconds longest);
+  // Main thread: drops what has not started and all `done`s, and waits for the tasks that run, at most `longest`; false when
+  // one still runs then (a file system hangs).
+  bool abandon(std::chrono::milliseconds longest);
   // What the tasks say they spent their time on.
   Meter& meter() { return meter_; }
   // How many tasks have been posted and not drained.
@@ -48,6 +51,7 @@ class Workers {
   std::condition_variable ended_signal_;
   std::deque<Job> waiting_;
   std::vector<std::function<void()>> ended_;
+  std::size_t running_ = 0;
   bool closing_ = false;
   std::size_t outstanding_ = 0;  // main thread only
   std::vector<std::thread> threads_;

@@ -224,6 +224,8 @@ void Session::end(int code, bool result_stands) {
   static_cast<void>(MPI_Comm_free(&impl_->node));
   static_cast<void>(MPI_Comm_free(&impl_->world));
   static_cast<void>(MPI_Finalize());
+  // A launcher kills what is left of a job once a rank ends with an error: rank 0's output must have left by then.
+  if (code != 0 && impl_->rank != 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
   _exit(code);
 }
 

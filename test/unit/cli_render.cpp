@@ -18,6 +18,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+command::RankReport rank_report(int rank, const char* host, std::int64_t read, std::int64_t written) {
+  command::RankReport report;
+  report.rank = rank;
+  report.host = host;
+  report.bytes_read = read;
+  report.bytes_written = written;
+  return report;
+}
+
 command::Report one_file() {
   command::Report report;
   report.command = "send";
@@ -26,7 +35,7 @@ command::Report one_file() {
   report.name = "big.bin";
   report.digest = "xxh3:abc";
   report.seconds.total = 0.41;
-  report.ranks = {{0, "a", 1073741824, 0, 1}, {1, "b", 0, 1073741824, 1}};
+  report.ranks = {rank_report(0, "a", 1073741824, 0), rank_report(1, "b", 0, 1073741824)};
   return report;
 }
 

@@ -17,7 +17,18 @@ Report whole_report() {
   report.digest = "xxh3:00ff";
   report.name = "a\xff";
   report.seconds = {0.5, 1, 2, 3, 6.5};
-  report.ranks = {{0, "h1", 17, 0, 4096}, {1, "h2", 0, 17, 8192}};
+  RankReport& sender = report.ranks.emplace_back();
+  sender.host = "h1";
+  sender.bytes_read = 17;
+  sender.peak_rss = 4096;
+  sender.network_wait = 0.25;
+  sender.disk = 0.5;
+  sender.links = {{1, 0.75}};
+  RankReport& receiver = report.ranks.emplace_back();
+  receiver.rank = 1;
+  receiver.host = "h2";
+  receiver.bytes_written = 17;
+  receiver.peak_rss = 8192;
   report.errors = {{base::Kind::kSource, "b\n\xfe", 0, "h1", 2, "No such file"},
                    {base::Kind::kSystem, "", -1, "", 0, "x"}};
   report.errors_total = 12;

@@ -110,6 +110,19 @@ TEST(NodeRoute, ARootThatIsOnlySourceStillServesItsNode) {
   EXPECT_EQ(route.incoming(9, 1, 3), (Hop{4, 7}));
 }
 
+TEST(NodeRoute, WhoeverDoesNotWriteStillHandsOn) {
+  std::vector<bool> writes(10, true);
+  writes[2] = false;
+  writes[5] = false;
+  for (const RouteKind kind : kKinds) {
+    SCOPED_TRACE(name_of(kind));
+    const NodeRoute route(kind, {.leader_of = kUneven, .root = 0, .copies_for_all = true, .writes = writes});
+    check(route, 10, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 9);
+    for (int rank = 0; rank < 10; ++rank) EXPECT_EQ(route.is_destination(rank), rank != 2 && rank != 5);
+    EXPECT_EQ(route.origins(), kind == RouteKind::kRing ? 4 : 1);
+  }
+}
+
 TEST(NodeRoute, OneNode) {
   for (const RouteKind kind : kKinds) {
     SCOPED_TRACE(name_of(kind));
