@@ -27,6 +27,37 @@ In DIR, %h stands for the host's name up to its first dot, %r for the rank and
 %% for a percent sign.
 )";
 
+constexpr std::string_view kBcastHelp =
+    R"(usage: argosy bcast [OPTIONS] FILE... DIR
+       argosy bcast [OPTIONS] --files-from LIST [FILE...] DIR
+
+Puts the files of rank 0's host into the folder DIR on every node, in little
+more than the time to send them once, and verifies them there. One rank of each
+node writes; with %r in DIR every rank gets a copy of its own, handed over inside
+the node. A node that has a file of that size and time already writes nothing,
+but hands it on. A node whose disk fails hands on all the same, and is reported
+(exit 1). Where several nodes see DIR on one file system, one of them writes.
+
+Nodes pass the data on from one to the next (chain), over two trees (two-tree),
+or, where every node sees the FILEs (--source shared), around a ring in which each
+reads its part once. auto takes what is predicted to be fastest.
+
+In DIR, %h stands for the host's name up to its first dot, %r for the rank and
+%% for a percent sign. FILE, --as and names are as with argosy send.
+)";
+
+constexpr std::string_view kBcastExamples =
+    R"(Examples:
+  argosy bcast --hosts a,b,c,d model.bin /scratch
+      /scratch/model.bin on each of four hosts
+  argosy bcast --hosts a,b,c,d --source shared /nfs/model.bin /scratch
+      each host reads a quarter of it from the shared file system
+  srun argosy bcast model.bin '/scratch/%r'
+      a copy for every rank
+  argosy bcast --hosts a,b,c,d --explain model.bin /scratch
+      what each route would take
+)";
+
 constexpr std::string_view kUnits =
     R"(A SIZE or RATE is a number with K, M, G or T (powers of 1000) or Ki, Mi, Gi or
 Ti (powers of 1024), and an optional B: 64MiB, 1.5G. A RATE is bytes a second.
@@ -108,14 +139,16 @@ std::string options_section(std::string_view title, const CLI::App& app) {
 
 std::string short_usage() {
   return "usage: argosy send [OPTIONS] FILE... DIR\n"
-         "       argosy --help | argosy send --help | argosy --version\n";
+         "       argosy bcast [OPTIONS] FILE... DIR\n"
+         "       argosy --help | argosy COMMAND --help | argosy --version\n";
 }
 
 std::string help_text(const CLI::App& app, const CLI::App* command) {
   if (command != nullptr) {
-    return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", kSendHelp,
+    const bool send = command->get_name() == "send";
+    return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", send ? kSendHelp : kBcastHelp,
                        options_section(fmt::format("Options of {}", command->get_name()), *command),
-                       options_section("Options of every command", app), kUnits, kSendExamples, kExitCodes);
+                       options_section("Options of every command", app), kUnits, send ? kSendExamples : kBcastExamples, kExitCodes);
   }
   std::string text =
       fmt::format("usage: argosy [OPTIONS] COMMAND [OPTIONS] NAMES...\n\n{}\n\nCommands:\n", app.get_description());

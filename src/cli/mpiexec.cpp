@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <optional>
+#include <thread>
 
 #include "base/error.h"
 #include "cli/launcher.h"
@@ -20,7 +22,15 @@ constexpr std::size_t kShownBytes = 4096;
 
 base::Error usage(std::string message) { return {base::Kind::kUsage, "", 0, std::move(message)}; }
 
-int default_ranks(const command::SendOptions& /*send*/) { return 2; }
+int default_ranks(const command::SendOptions& /*send*/, const std::vector<Host>& /*hosts*/) { return 2; }
+
+// Each host its ranks; on this machine as many as it has cores, within reason.
+int default_ranks(const command::BcastOptions& /*bcast*/, const std::vector<Host>& hosts) {
+  if (hosts.empty()) return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2U, 4U));
+  return std::accumulate(hosts.begin(), hosts.end(), 0, [](int sum, const Host& host) { return sum + host.places; });
+}
+
+void check_ranks(const command::BcastOptions& /*bcast*/, int /*ranks*/) {}
 
 void check_ranks(const command::SendOptions& send, int ranks) {
   if (ranks < 2) throw usage(fmt::format("send: 2 ranks are needed, one to read and one to write, not {}", ranks));
@@ -149,7 +159,7 @@ JobPlan plan_job(const command::Options& options) {
   if (!common.hosts.empty()) plan.hosts = parse_hosts(common.hosts);
   if (!common.hostfile.empty()) plan.hosts = read_hostfile(common.hostfile);
   plan.ranks = common.ranks;
-  if (plan.ranks == 0) plan.ranks = std::visit([](const auto& one) { return default_ranks(one); }, options.command);
+  if (plan.ranks == 0) plan.ranks = std::visit([&](const auto& one) { return default_ranks(one, plan.hosts); }, options.command);
   if (plan.ranks > kMostRanks) throw usage(fmt::format("-n: at most {} ranks", kMostRanks));
   std::visit([&](const auto& one) { check_ranks(one, plan.ranks); }, options.command);
   plan.dealt = deal_ranks(plan.hosts, plan.ranks);

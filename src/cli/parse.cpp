@@ -44,7 +44,7 @@ CLI::Option* add_text(CLI::App& app, Texts& texts, const std::string& names, con
 }
 
 void add_common_options(CLI::App& app, command::CommonOptions& common, Texts& texts) {
-  add_text(app, texts, "-n,--ranks", "N", "start N ranks (for send: 2)");
+  add_text(app, texts, "-n,--ranks", "N", "start N ranks (send: 2; else one a host, or one\na core, 2 to 4)");
   add_text(app, texts, "--hosts", "LIST",
            "run on these hosts; a,b:2 is one rank on a\nand two on b, and rank 0 is on the first");
   add_text(app, texts, "--hostfile", "FILE",
@@ -63,14 +63,31 @@ void add_common_options(CLI::App& app, command::CommonOptions& common, Texts& te
   app.add_flag("-v,--verbose", common.verbose, "show what the launcher and the ranks print");
 }
 
-CLI::App* add_send(CLI::App& app, Texts& texts) {
+void add_source_options(CLI::App& command, Texts& texts, bool& from0) {
+  add_text(command, texts, "--as", "NAME", "the name at the destination, for a single FILE");
+  add_text(command, texts, "--files-from", "LIST",
+           "more FILEs from a list, one a line, that is\nread on the same host; - is standard input");
+  command.add_flag("--from0", from0, "names in LIST end in NUL, not in newline");
+}
+
+CLI::App* add_send(CLI::App& app, command::SendOptions& options, Texts& texts) {
   CLI::App* send = app.add_subcommand("send", "move files from one rank's host to another's");
   add_text(*send, texts, "--from", "R", "the rank that reads (0)");
   add_text(*send, texts, "--to", "R", "the rank that writes (1)");
-  add_text(*send, texts, "--as", "NAME", "the name at the destination, for a single FILE");
-  add_text(*send, texts, "--files-from", "LIST",
-           "more FILEs from a list, one a line, that is\nread on the same host; - is standard input");
+  add_source_options(*send, texts, options.from0);
   return send;
+}
+
+CLI::App* add_bcast(CLI::App& app, command::BcastOptions& bcast, Texts& texts) {
+  CLI::App* command = app.add_subcommand("bcast", "put files of rank 0's host on every node");
+  add_text(*command, texts, "--route", "ROUTE", "auto, chain, two-tree or ring: the way from\nnode to node (auto)");
+  add_text(*command, texts, "--source", "WHERE",
+           "root: only rank 0 has the FILEs; shared: every\nnode sees them, and each reads a part (root)");
+  add_text(*command, texts, "--link-rate", "RATE", "what a card carries, for auto's predictions\n(10 Gbit/s: 1.25GB)");
+  command->add_flag("--checksum", bcast.checksum, "a file is in place when its digest agrees, not\nits size and time");
+  command->add_flag("--explain", bcast.explain, "move nothing; show what each route is\npredicted to take, and the choice");
+  add_source_options(*command, texts, bcast.from0);
+  return command;
 }
 
 // The words of a command line, told apart.
@@ -186,18 +203,22 @@ Words Sorter::sort(const std::vector<std::string>& words) {
 struct Table {
   CLI::App app{"Moves files between the nodes of a cluster over MPI.", "argosy"};
   CLI::App* send = nullptr;
+  CLI::App* bcast = nullptr;
   command::CommonOptions common;
   command::SendOptions send_options;
+  command::BcastOptions bcast_options;
   Texts texts;
 
   Table() {
     app.set_help_flag("-h,--help", "this text; behind a command, that command's");
     app.set_version_flag("--version", "", "this program's version, and its MPI's");
     add_common_options(app, common, texts);
-    send = add_send(app, texts);
-    send->add_flag("--from0", send_options.from0, "names in LIST end in NUL, not in newline");
-    send->set_help_flag();  // the program's own serves
-    send->fallthrough();
+    send = add_send(app, send_options, texts);
+    bcast = add_bcast(app, bcast_options, texts);
+    for (CLI::App* command : {send, bcast}) {
+      command->set_help_flag();  // the program's own serves
+      command->fallthrough();
+    }
   }
 };
 
@@ -247,22 +268,51 @@ command::CommonOptions common_options(const Table& table) {
   return common;
 }
 
+// The sources that `command`'s options and names give; returns the last name, the folder.
+std::string take_sources(const Table& table, const CLI::App& command, std::vector<std::string> names,
+                         command::Sources& sources) {
+  copy(table.texts, command, "--as", sources.as);
+  copy(table.texts, command, "--files-from", sources.files_from);
+  const std::size_t least = sources.files_from.empty() ? 2 : 1;
+  if (names.size() < least) {
+    const std::string& name = command.get_name();
+    throw usage(names.empty() ? fmt::format("{0}: no FILE and no DIR named (argosy {0} --help tells more)", name)
+                              : fmt::format("{}: a FILE and a DIR are needed, and only one name is given", name));
+  }
+  std::string directory = std::move(names.back());
+  names.pop_back();
+  sources.files = std::move(names);
+  return directory;
+}
+
 command::SendOptions send_options(const Table& table, std::vector<std::string> names) {
   command::SendOptions send = table.send_options;
   convert(table.texts, *table.send, "--from", "rank (0 or more)", parse_count, send.from);
   convert(table.texts, *table.send, "--to", "rank (0 or more)", parse_count, send.to);
-  copy(table.texts, *table.send, "--as", send.as);
-  copy(table.texts, *table.send, "--files-from", send.files_from);
-  const std::size_t least = send.files_from.empty() ? 2 : 1;
-  if (names.size() < least) {
-    throw usage(names.empty() ? "send: no FILE and no DIR named (argosy send --help tells more)"
-                              : "send: a FILE and a DIR are needed, and only one name is given");
-  }
-  send.directory = std::move(names.back());
-  names.pop_back();
-  send.files = std::move(names);
+  send.directory = take_sources(table, *table.send, std::move(names), send);
   validate(send);
   return send;
+}
+
+command::BcastOptions bcast_options(const Table& table, std::vector<std::string> names) {
+  command::BcastOptions bcast = table.bcast_options;
+  const auto route = [](const std::string& text) -> std::optional<std::optional<core::RouteKind>> {
+    if (text == "auto") return std::optional<core::RouteKind>();
+    for (const auto kind : {core::RouteKind::kChain, core::RouteKind::kTwoTree, core::RouteKind::kRing}) {
+      if (text == core::name_of(kind)) return kind;
+    }
+    return std::nullopt;
+  };
+  const auto source = [](const std::string& text) -> std::optional<bool> {
+    if (text == "root" || text == "shared") return text == "shared";
+    return std::nullopt;
+  };
+  convert(table.texts, *table.bcast, "--route", "route (auto, chain, two-tree or ring)", route, bcast.route);
+  convert(table.texts, *table.bcast, "--source", "place (root or shared)", source, bcast.shared_source);
+  convert(table.texts, *table.bcast, "--link-rate", "rate (such as 1.25G or 100MB/s)", parse_rate, bcast.link_rate);
+  bcast.directory = take_sources(table, *table.bcast, std::move(names), bcast);
+  validate(bcast);
+  return bcast;
 }
 
 Parsed text(std::string out) {
@@ -284,7 +334,11 @@ Parsed parse_words(Table& table, const std::vector<std::string>& words) {
   Parsed parsed;
   parsed.options.emplace();
   parsed.options->common = common_options(table);
-  parsed.options->command = send_options(table, std::move(sorted.names));
+  if (sorted.command == table.send) {
+    parsed.options->command = send_options(table, std::move(sorted.names));
+  } else {
+    parsed.options->command = bcast_options(table, std::move(sorted.names));
+  }
   return parsed;
 }
 
@@ -293,7 +347,7 @@ Parsed wrong_usage(const std::vector<std::string>& words, const base::Failure& f
   const auto end = std::find(words.begin(), words.end(), "--");
   command::CommonOptions how;
   how.json = std::find(words.begin(), end, "--json") != end;
-  const auto command = std::find_if(words.begin(), end, [](const std::string& word) { return word == "send"; });
+  const auto command = std::find_if(words.begin(), end, [](const std::string& word) { return word == "send" || word == "bcast"; });
   const int exit = static_cast<int>(base::Kind::kUsage);
   Rendered rendered = render(failed_report(command == end ? "" : *command, exit, failure), how);
   return {std::nullopt, exit, std::move(rendered.out), std::move(rendered.err)};

@@ -18,9 +18,27 @@ namespace {
 
 constexpr std::size_t kErrorsShown = 20;
 
-std::string past_tense(const std::string& command) { return command == "send" ? "sent" : command + ":"; }
+std::string past_tense(const std::string& command) { return command == "send" ? "sent" : command == "bcast" ? "broadcast" : command + ":"; }
 
 std::string_view name_of(const command::SendOptions& /*send*/) { return "send"; }
+std::string_view name_of(const command::BcastOptions& /*bcast*/) { return "bcast"; }
+
+// What --explain shows.
+std::string prediction(const command::Report& report) {
+  std::string text = fmt::format("{} bytes; no route from one root takes less than {:.4f} s\n", report.bytes, report.lower_bound);
+  for (const command::RouteReport& route : report.predicted) {
+    text += fmt::format("  {:<9} {:>10.4f} s in chunks of {}{}\n", route.route, route.seconds, format_size(route.chunk_size),
+                        route.route == report.route ? "  <- chosen" : "");
+  }
+  return text;
+}
+
+// A destination's line, for commands with many.
+std::string node_line(const command::RankReport& rank, double seconds) {
+  const double rate = seconds > 0 ? static_cast<double>(rank.bytes_written) / seconds : 0;
+  return fmt::format("  rank {} on {}: {} bytes, {}, waited {:.2f} s for network, wrote {:.2f} s, hashed {:.2f} s\n", rank.rank,
+                     rank.host, rank.bytes_written, format_rate(rate), rank.network_wait, rank.disk, rank.hash);
+}
 
 }  // namespace
 
@@ -46,6 +64,7 @@ std::string result_line(const command::Report& report) {
     line += ", " + format_rate(static_cast<double>(report.bytes_moved) / report.seconds.total);
   }
   if (!report.digest.empty()) line += ", " + report.digest;
+  if (!report.limited_by.empty()) line += fmt::format("\n{}; limited by: {}", report.route, report.limited_by);
   return line;
 }
 
@@ -54,7 +73,10 @@ Rendered render(const command::Report& report, const command::CommonOptions& opt
   if (options.json) {
     rendered.out = command::to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   } else if (!options.quiet && (report.exit == 0 || report.files > 0)) {
-    rendered.out = result_line(report) + "\n";
+    rendered.out = report.explained ? prediction(report) : result_line(report) + "\n";
+    if (options.verbose && !report.route.empty()) {
+      for (const command::RankReport& rank : report.ranks) rendered.out += node_line(rank, report.seconds.transfer);
+    }
   }
   const std::size_t shown = std::min(report.errors.size(), kErrorsShown);
   for (std::size_t i = 0; i < shown; ++i) {

@@ -40,7 +40,7 @@ void validate_directory(const std::string& directory) {
   }
 }
 
-void validate_name(const command::SendOptions& options) {
+void validate_name(const command::Sources& options) {
   if (options.files.size() != 1 || !options.files_from.empty()) throw usage("--as names a single FILE, not several");
   if (is_no_name(options.as) || options.as.find('/') != std::string::npos) {
     throw usage(fmt::format("--as: '{}' is no file name", base::printable(options.as)));
@@ -50,11 +50,11 @@ void validate_name(const command::SendOptions& options) {
   }
 }
 
-void validate_standard_input(const command::SendOptions& options) {
+void validate_standard_input(const command::Sources& options, int reader) {
   const bool as_source = std::find(options.files.begin(), options.files.end(), "-") != options.files.end();
   const bool as_list = options.files_from == "-";
   if (!as_source && !as_list) return;
-  if (options.from != 0) throw usage(fmt::format("standard input is rank 0's: it can't come --from {}", options.from));
+  if (reader != 0) throw usage(fmt::format("standard input is rank 0's: it can't come --from {}", reader));
   if (!as_source) return;
   if (options.files.size() > 1 || !options.files_from.empty()) {
     throw usage("standard input (-) is sent alone, without other files");
@@ -62,7 +62,7 @@ void validate_standard_input(const command::SendOptions& options) {
   if (options.as.empty()) throw usage("standard input (-) needs --as NAME");
 }
 
-void validate_sources(const std::vector<std::string>& files) {
+void validate_names(const std::vector<std::string>& files) {
   std::set<std::string_view> names;
   for (const std::string& file : files) {
     if (file.empty()) throw usage("the name of a FILE is empty");
@@ -71,6 +71,14 @@ void validate_sources(const std::vector<std::string>& files) {
       throw usage(fmt::format("two files are called '{}', and both would go to the same place", base::printable(name)));
     }
   }
+}
+
+// `reader` is the rank that reads them.
+void validate_sources(const command::Sources& sources, int reader) {
+  if (sources.from0 && sources.files_from.empty()) throw usage("--from0 goes with --files-from");
+  validate_names(sources.files);
+  if (!sources.as.empty()) validate_name(sources);
+  validate_standard_input(sources, reader);
 }
 
 }  // namespace
@@ -97,11 +105,19 @@ void validate(const command::SendOptions& options) {
   if (options.from == options.to) {
     throw usage(fmt::format("--from and --to are both rank {}: a copy within a rank is cp's work", options.from));
   }
-  if (options.from0 && options.files_from.empty()) throw usage("--from0 goes with --files-from");
   validate_directory(options.directory);
-  validate_sources(options.files);
-  if (!options.as.empty()) validate_name(options);
-  validate_standard_input(options);
+  validate_sources(options, options.from);
+}
+
+void validate(const command::BcastOptions& options) {
+  if (options.route == core::RouteKind::kRing && !options.shared_source) {
+    throw usage("--route ring reads on every node: it goes with --source shared");
+  }
+  const bool standard_input = options.files_from == "-" ||
+                              std::find(options.files.begin(), options.files.end(), "-") != options.files.end();
+  if (options.shared_source && standard_input) throw usage("standard input is rank 0's, and no --source shared");
+  validate_directory(options.directory);
+  validate_sources(options, 0);
 }
 
 }  // namespace argosy::cli

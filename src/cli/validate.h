@@ -13,5 +13,6 @@ inline constexpr std::int64_t kMemoryChunks = 16;
 
 void validate(const command::CommonOptions& options);
 void validate(const command::SendOptions& options);
+void validate(const command::BcastOptions& options);
 
 }  // namespace argosy::cli

@@ -106,6 +106,7 @@ class Move {
     const std::vector<bool> all(static_cast<std::size_t>(session_.size()), true);
     static_cast<void>(task_.choose(found_, all, report_));
     report_.explained = true;
+    report_.bytes = found_.bytes;
     return true;
   }
 

@@ -58,7 +58,7 @@ struct BcastOptions : Sources {
 
 struct Options {
   CommonOptions common;
-  std::variant<SendOptions> command;
+  std::variant<SendOptions, BcastOptions> command;
   // The folder in which argosy was started: relative paths start here on every host.
   std::string start_directory;
 };
