@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <map>
 #include <string>
 #include <vector>
@@ -97,10 +98,15 @@ int main(int argc, char** argv) {
   CLI::App app("simulate: how long each route takes to bring a file to many nodes, under a simulated clock");
   declare(app, settings);
   CLI11_PARSE(app, argc, argv);
-  std::vector<argosy::simulate::Row> rows;
-  for (const double rate : settings.gbits_per_second) {
-    for (const int nodes : settings.nodes) rows.push_back(run(settings, nodes, rate));
+  try {
+    std::vector<argosy::simulate::Row> rows;
+    for (const double rate : settings.gbits_per_second) {
+      for (const int nodes : settings.nodes) rows.push_back(run(settings, nodes, rate));
+    }
+    std::fputs((settings.csv ? csv(rows) : markdown(rows)).c_str(), stdout);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "simulate: %s\n", error.what());
+    return 1;
   }
-  std::fputs((settings.csv ? csv(rows) : markdown(rows)).c_str(), stdout);
   return 0;
 }

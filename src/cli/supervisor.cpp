@@ -273,11 +273,13 @@ void Supervisor::on_frame(const nlohmann::json& frame) {
     channel_.send("received");
     kill_at_ = std::min(kill_at_.value_or(Clock::time_point::max()), Clock::now() + kEndTime);
   } else if (type == "fatal") {
+    const int exit = frame.value("exit", static_cast<int>(base::Kind::kSystem));
     base::Failure failure;
-    failure.kind = base::Kind::kSystem;
+    // A kind's value is its exit code.
+    failure.kind = exit == static_cast<int>(base::Kind::kIntegrity) ? base::Kind::kIntegrity : base::Kind::kSystem;
     failure.message = frame.value("message", "");
     const std::string line = base::printable(failure.message);
-    outcome_.add_failure(frame.value("exit", static_cast<int>(base::Kind::kSystem)), std::move(failure), line);
+    outcome_.add_failure(exit, std::move(failure), line);
     channel_.send("received");
     end_job(milliseconds(0));
   }

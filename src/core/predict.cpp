@@ -9,7 +9,7 @@ namespace argosy::core {
 
 namespace {
 
-constexpr double kTreesMustSave = 0.02;
+constexpr double kTreesMustSave = 0.01;
 
 // A stream cut into chunks: `count` of them, at least one, all `first` bytes long but the last.
 struct Cut {

@@ -45,7 +45,7 @@ struct Choice {
   double seconds = 0;
 };
 
-// The fastest route, each at its best chunk; the ring only where the source is shared. The trees have to save two per
+// The fastest route, each at its best chunk; the ring only where the source is shared. The trees have to save one per
 // cent: in a chain each card talks with one peer a direction, and a rack's uplink is crossed once.
 Choice choose(int nodes, std::int64_t bytes, const Link& link, std::int64_t largest_chunk, bool shared_source);
 

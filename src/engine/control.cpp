@@ -80,6 +80,9 @@ bool Control::receive_page() {
     entries_ += page->entries.size();
     last_page_ = page->last;
     if (handlers_.page) handlers_.page(*page);
+    // A rank that only hands on, at the end of the way, wants nothing.
+    const bool nobody_asked = !own_destination_ && children_.empty();
+    if (nobody_asked && !page->last) count({page->number, std::vector<bool>(page->entries.size(), false)});
   });
   return true;
 }
@@ -135,7 +138,7 @@ void Control::count(const core::Answer& answer) {
       if (answer.wanted[i]) vote.answer.wanted[i] = true;
     }
   }
-  if (++vote.voices < children_.size() + (own_destination_ ? 1 : 0)) return;
+  if (++vote.voices < children_.size() + (own_destination_ ? 1U : 0U)) return;
   const core::Answer together = std::move(votes_.extract(answer.page).mapped().answer);
   if (parent_ == core::kNobody) {
     if (handlers_.answer) handlers_.answer(together);
@@ -167,7 +170,7 @@ bool Control::send_receipt() {
     receipt_.failed.assign(receipt.failed.begin() + core::kFailuresAReceipt, receipt.failed.end());
     receipt.failed.resize(core::kFailuresAReceipt);
   }
-  receipt.last = own_last_ && receipt_.failed.empty() &&
+  receipt.last = own_last_ && last_page_ && receipt_.failed.empty() &&
                  std::all_of(children_.begin(), children_.end(), [](const Child& child) { return child.last; });
   if (receipt.empty()) return false;
   if (parent_ == core::kNobody) {

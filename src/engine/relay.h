@@ -76,6 +76,8 @@ class Relay {
   void put(std::uint64_t chunk, Pool& pool, std::size_t slot, std::size_t bytes, bool last);
   // Posts receives and starts what may be sent now; true when anything was started.
   bool step();
+  // The bandwidth limit holds no more: what is left is to be over soon.
+  void hurry() { settings_.bwlimit = 0; }
   // Nothing waits to be sent, is being sent, or is lent.
   bool idle() const;
   // Adds the seconds that have passed to each rank of another node to which a message is under way.

@@ -45,6 +45,7 @@ bool Transfer::done() const {
 }
 
 void Transfer::stop() {
+  relay_.hurry();
   if (origin_) origin_->stop();
   if (destination_) destination_->stop();
 }

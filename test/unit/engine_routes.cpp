@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/chain.h"
+#include "core/node_route.h"
 #include "core/ring.h"
 #include "core/two_tree.h"
 #include "engine/transfer.h"
@@ -34,12 +35,30 @@ std::unique_ptr<core::Route> make_route(const std::string& kind, int ranks, int 
   return std::make_unique<core::Ring>(ranks, root, root_takes);
 }
 
+std::unique_ptr<core::Route> make_node_route(const std::string& kind, const std::vector<bool>& writes) {
+  core::NodeRoute::Placement placement;
+  for (int rank = 0; rank < static_cast<int>(writes.size()); ++rank) placement.leader_of.push_back(rank);
+  placement.writes = writes;
+  const auto which = kind == "chain"      ? core::RouteKind::kChain
+                     : kind == "two-tree" ? core::RouteKind::kTwoTree
+                                          : core::RouteKind::kRing;
+  return std::make_unique<core::NodeRoute>(which, placement);
+}
+
 // All ranks of a transfer, stepped in a random order by one thread.
 class World {
  public:
   World(const std::string& kind, int ranks, int root, bool root_takes, const std::vector<MemorySource::File>& files,
         std::size_t reading, std::size_t lane_slots)
-      : fabric_(ranks), route_(make_route(kind, ranks, root, root_takes)) {
+      : World(make_route(kind, ranks, root, root_takes), ranks, files, reading, lane_slots) {}
+  // A node a rank, of which some write.
+  World(const std::string& kind, const std::vector<bool>& writes, const std::vector<MemorySource::File>& files,
+        std::size_t reading, std::size_t lane_slots)
+      : World(make_node_route(kind, writes), static_cast<int>(writes.size()), files, reading, lane_slots) {}
+  World(std::unique_ptr<core::Route> route, int ranks, const std::vector<MemorySource::File>& files, std::size_t reading,
+        std::size_t lane_slots)
+      : fabric_(ranks), route_(std::move(route)) {
+    const int root = route_->root();
     for (int rank = 0; rank < ranks; ++rank) {
       auto node = std::make_unique<Node>();
       const bool reads = rank == root || route_->origins() > 1;
@@ -181,6 +200,21 @@ TEST_P(EngineRoutes, NodesThatHaveItStillRelay) {
     const auto& node = *world.nodes[static_cast<std::size_t>(rank)];
     EXPECT_EQ(node.sink->visible.size(), rank == 1 || rank == 3 ? 0 : files.size());
     EXPECT_TRUE(node.transfer->failures().empty());
+  }
+}
+
+// Ranks that write nothing (their folder is another's, or can't be made) hand on all the same.
+TEST_P(EngineRoutes, RanksThatOnlyHandOn) {
+  const auto files = some_files();
+  for (const std::vector<bool>& writes : std::vector<std::vector<bool>>{
+           {true, false, false, false}, {false, false, false, true}, {false, true, false, false}, {true, false, true, false}}) {
+    World world(kind(), writes, files, 1, 2);
+    ASSERT_TRUE(world.run());
+    for (std::size_t rank = 0; rank < writes.size(); ++rank) {
+      const auto& sink = world.nodes[rank]->sink;
+      ASSERT_EQ(sink != nullptr, writes[rank]);
+      if (sink) EXPECT_EQ(sink->visible.size(), files.size());
+    }
   }
 }
 
