@@ -91,22 +91,26 @@ argosy::simulate::Row run(const Settings& settings, int nodes, double gbits_per_
   return row;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int print_table(int argc, char** argv) {
   Settings settings;
   CLI::App app("simulate: how long each route takes to bring a file to many nodes, under a simulated clock");
   declare(app, settings);
   CLI11_PARSE(app, argc, argv);
+  std::vector<argosy::simulate::Row> rows;
+  for (const double rate : settings.gbits_per_second) {
+    for (const int nodes : settings.nodes) rows.push_back(run(settings, nodes, rate));
+  }
+  std::fputs((settings.csv ? csv(rows) : markdown(rows)).c_str(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
   try {
-    std::vector<argosy::simulate::Row> rows;
-    for (const double rate : settings.gbits_per_second) {
-      for (const int nodes : settings.nodes) rows.push_back(run(settings, nodes, rate));
-    }
-    std::fputs((settings.csv ? csv(rows) : markdown(rows)).c_str(), stdout);
+    return print_table(argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "simulate: %s\n", error.what());
     return 1;
   }
-  return 0;
 }

@@ -16,6 +16,7 @@ namespace {
 
 // What a card is taken to carry where --link-rate does not say: 10 Gbit/s. The choice hardly depends on it.
 constexpr double kDefaultRate = 1.25e9;
+constexpr std::int64_t kDefaultLargest = 1 << 20;
 // A pool of this many chunks keeps every route busy; larger chunks would leave fewer slots.
 constexpr std::int64_t kSlotsWanted = 16;
 // The slots of a rank that gets its copy from its node's leader: what it falls behind by, it holds itself.
@@ -55,20 +56,13 @@ class Broadcast {
   }
 
   Way choose(const Found& found, const std::vector<bool>& writing, Report& report) const {
-    core::Choice choice = core::choose(nodes_, found.bytes, link_, largest_chunk(), asked_.shared_source);
-    if (asked_.route) {
-      choice.route = *asked_.route;
-      choice.chunk = core::best_chunk(choice.route, nodes_, found.bytes, link_, largest_chunk());
-    }
-    if (options_.common.chunk_size > 0) choice.chunk = options_.common.chunk_size;
+    const core::Choice choice = pick(found.bytes);
     report.route = core::name_of(choice.route);
     report.chunk_size = choice.chunk;
     report.lower_bound = core::lower_bound_seconds(nodes_, found.bytes, choice.chunk, link_);
     for (const auto kind : {core::RouteKind::kChain, core::RouteKind::kTwoTree, core::RouteKind::kRing}) {
       if (kind == core::RouteKind::kRing && !asked_.shared_source) continue;
-      const std::int64_t chunk = options_.common.chunk_size > 0
-                                     ? options_.common.chunk_size
-                                     : core::best_chunk(kind, nodes_, found.bytes, link_, largest_chunk());
+      const std::int64_t chunk = best_chunk(kind, found.bytes);
       const double seconds = core::predicted_seconds(kind, nodes_, found.bytes, chunk, link_);
       report.predicted.push_back({std::string(core::name_of(kind)), chunk, seconds});
     }
@@ -86,8 +80,29 @@ class Broadcast {
     return rank;
   }
 
+  std::int64_t best_chunk(core::RouteKind route, std::int64_t bytes) const {
+    if (options_.common.chunk_size > 0) return options_.common.chunk_size;
+    return core::best_chunk(route, nodes_, bytes, link_, largest_chunk());
+  }
+
+  // The route that was asked for, or the one with the shortest predicted time, with its chunk size.
+  core::Choice pick(std::int64_t bytes) const {
+    if (asked_.route) return {*asked_.route, best_chunk(*asked_.route, bytes), 0};
+    if (options_.common.chunk_size == 0) return core::choose(nodes_, bytes, link_, largest_chunk(), asked_.shared_source);
+    core::Choice best;
+    for (const auto kind : {core::RouteKind::kChain, core::RouteKind::kTwoTree, core::RouteKind::kRing}) {
+      if (kind == core::RouteKind::kRing && !asked_.shared_source) continue;
+      const std::int64_t chunk = options_.common.chunk_size;
+      const double seconds = core::predicted_seconds(kind, nodes_, bytes, chunk, link_);
+      if (best.chunk == 0 || seconds < best.seconds) best = {kind, chunk, seconds};
+    }
+    return best;
+  }
+
   std::int64_t largest_chunk() const {
     std::int64_t largest = options_.common.memory / kSlotsWanted;
+    // Where nobody has said that the cards are faster, the small chunk: on a slow card a large one costs its wire time a hop.
+    if (asked_.link_rate == 0) largest = std::min(largest, kDefaultLargest);
     // A chunk takes no more than an eighth of a second at the bandwidth limit, so that a slow transfer is a steady one.
     if (options_.common.bwlimit > 0) largest = std::min(largest, options_.common.bwlimit / 8);
     return std::max(largest / base::kLeafSize * base::kLeafSize, base::kLeafSize);

@@ -167,6 +167,9 @@ class Move {
     if (!lowest) folder_.reset();
   }
 
+  // Every node may see the source, and yet the route begin at one.
+  bool is_origin() const { return me_ == task_.root || (source_ != nullptr && way_.route->origins() > 1); }
+
   // Half of a reader's memory is for reading, where it also receives.
   engine::Pools divide_pool() const {
     const core::Route& route = *way_.route;
@@ -174,7 +177,7 @@ class Move {
     const std::size_t all = memory_.size() / slot;
     bool receives = false;
     for (int lane = 0; lane < route.lanes(); ++lane) receives = receives || route.incoming(me_, lane, 0).has_value();
-    const std::size_t reading = source_ == nullptr ? 0 : receives ? all / 2 : all;
+    const std::size_t reading = !is_origin() ? 0 : receives ? all / 2 : all;
     const std::size_t a_lane = receives ? (all - reading) / static_cast<std::size_t>(route.lanes()) : 0;
     engine::Pools pools{engine::Pool(memory_.first(reading * slot), slot), {}};
     for (int lane = 0; lane < route.lanes(); ++lane) {
@@ -197,8 +200,8 @@ class Move {
       const file::Writer::Settings how{options_.common.fsync, options_.common.read_back, task_.leave_same, task_.checksum};
       sink_ = std::make_unique<file::Writer>(folder_ ? &*folder_ : nullptr, how);
     }
-    engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route, source_.get(), sink_.get(),
-                              settings);
+    engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route,
+                              is_origin() ? source_.get() : nullptr, sink_.get(), settings);
     Phase phase;
     phase.name = "transfer";
     phase.step = [&] { return transfer.step(); };

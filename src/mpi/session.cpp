@@ -142,7 +142,7 @@ std::vector<std::int64_t> Session::exchange(std::int64_t mine) {
 }
 
 double Session::latency(int a, int b) {
-  constexpr int kRounds = 10;
+  constexpr int kRounds = 40;
   constexpr int kProbeTag = 100;
   std::array<char, 64> bytes{};
   const int length = static_cast<int>(bytes.size());
