@@ -44,7 +44,8 @@ command::Report run_command(const command::Options& options, mpi::Session& sessi
 // One rank of the job, from MPI's start to its end. Does not return.
 [[noreturn]] void run_rank(const command::Options& options, const cli::Launch& launch) {
   const bool supervised = !launch.channel.empty();
-  // A launcher that our supervisor had to kill must not leave ranks behind; failing that, they end by the stall timeout.
+  // A launcher that our supervisor had to kill must not leave ranks behind; failing that, they end by the stall
+  // timeout.
   if (supervised) static_cast<void>(prctl(PR_SET_PDEATHSIG, static_cast<unsigned long>(SIGKILL), 0UL, 0UL, 0UL));
   std::unique_ptr<cli::Console> console;
   std::optional<mpi::Session> session;
@@ -82,8 +83,8 @@ int run(int argc, char** argv) {
   const cli::Launch launch = cli::detect_launch(cli::kMpi, environment);
   const std::vector<std::string> words = cli::command_line(argc, argv, launch, environment);
   cli::Parsed parsed = cli::parse(words);
-  // Under a launcher one process says it. The others end with 0: a launcher that sees one of them fail first would kill the
-  // one that is about to speak.
+  // Under a launcher one process says it. The others end with 0: a launcher that sees one of them fail first would kill
+  // the one that is about to speak.
   if (!parsed.options) {
     if (!launch.speaks) return 0;
     cli::print({parsed.out, parsed.err});

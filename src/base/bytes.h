@@ -1,5 +1,5 @@
-// Numbers and byte strings in messages: little-endian, bounds checked. A Reader takes hostile bytes: it never reads past
-// the end, and says so by ok() turning false for good.
+// Numbers and byte strings in messages: little-endian, bounds checked. A Reader takes hostile bytes: it never reads
+// past the end, and says so by ok() turning false for good.
 #pragma once
 
 #include <bit>

@@ -1,6 +1,6 @@
-// The digest of a file, the same for every chunk size, order and rank: the sum modulo 2^128 of the XXH3-128 of its leaves
-// of 256 KiB, each seeded with its index, closed with the length (doc/wire_format.md). It finds damage, not forgery. It is
-// not what xxhsum prints.
+// The digest of a file, the same for every chunk size, order and rank: the sum modulo 2^128 of the XXH3-128 of its
+// leaves of 256 KiB, each seeded with its index, closed with the length (doc/wire_format.md). It finds damage, not
+// forgery. It is not what xxhsum prints.
 #pragma once
 
 #include <cstddef>

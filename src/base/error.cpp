@@ -36,12 +36,10 @@ std::size_t utf8_length(std::string_view bytes) {
 
 int severity(Kind kind) {
   // The order of DESIGN's table: 6, 5, 7, 4, 3; wrong usage ends a job before anything else can happen.
-  constexpr std::array order = {Kind::kNone,        Kind::kUsage,  Kind::kSource,
-                                Kind::kDestination, Kind::kOrigin, Kind::kIntegrity, Kind::kSystem};
+  constexpr std::array order = {Kind::kNone,   Kind::kUsage,     Kind::kSource, Kind::kDestination,
+                                Kind::kOrigin, Kind::kIntegrity, Kind::kSystem};
   return static_cast<int>(std::find(order.begin(), order.end(), kind) - order.begin());
 }
-
-
 
 }  // namespace
 
@@ -67,13 +65,20 @@ int exit_code(bool anything_succeeded, const std::vector<Failure>& failures) {
 
 std::string_view kind_name(Kind kind) {
   switch (kind) {
-    case Kind::kNone: return "none";
-    case Kind::kUsage: return "usage";
-    case Kind::kSource: return "source";
-    case Kind::kDestination: return "destination";
-    case Kind::kIntegrity: return "integrity";
-    case Kind::kSystem: return "system";
-    case Kind::kOrigin: return "origin";
+    case Kind::kNone:
+      return "none";
+    case Kind::kUsage:
+      return "usage";
+    case Kind::kSource:
+      return "source";
+    case Kind::kDestination:
+      return "destination";
+    case Kind::kIntegrity:
+      return "integrity";
+    case Kind::kSystem:
+      return "system";
+    case Kind::kOrigin:
+      return "origin";
   }
   return "none";
 }

@@ -20,7 +20,8 @@ void catch_interrupts() {
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   // sigaction(2) fails only for a bad signal number or address.
-  for (const int signal_number : {SIGINT, SIGTERM, SIGHUP}) static_cast<void>(sigaction(signal_number, &action, nullptr));
+  for (const int signal_number : {SIGINT, SIGTERM, SIGHUP})
+    static_cast<void>(sigaction(signal_number, &action, nullptr));
 }
 
 int interrupted() { return caught.load(std::memory_order_relaxed); }

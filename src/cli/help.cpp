@@ -148,7 +148,8 @@ std::string help_text(const CLI::App& app, const CLI::App* command) {
     const bool send = command->get_name() == "send";
     return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", send ? kSendHelp : kBcastHelp,
                        options_section(fmt::format("Options of {}", command->get_name()), *command),
-                       options_section("Options of every command", app), kUnits, send ? kSendExamples : kBcastExamples, kExitCodes);
+                       options_section("Options of every command", app), kUnits, send ? kSendExamples : kBcastExamples,
+                       kExitCodes);
   }
   std::string text =
       fmt::format("usage: argosy [OPTIONS] COMMAND [OPTIONS] NAMES...\n\n{}\n\nCommands:\n", app.get_description());

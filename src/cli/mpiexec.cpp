@@ -159,7 +159,8 @@ JobPlan plan_job(const command::Options& options) {
   if (!common.hosts.empty()) plan.hosts = parse_hosts(common.hosts);
   if (!common.hostfile.empty()) plan.hosts = read_hostfile(common.hostfile);
   plan.ranks = common.ranks;
-  if (plan.ranks == 0) plan.ranks = std::visit([&](const auto& one) { return default_ranks(one, plan.hosts); }, options.command);
+  if (plan.ranks == 0)
+    plan.ranks = std::visit([&](const auto& one) { return default_ranks(one, plan.hosts); }, options.command);
   if (plan.ranks > kMostRanks) throw usage(fmt::format("-n: at most {} ranks", kMostRanks));
   std::visit([&](const auto& one) { check_ranks(one, plan.ranks); }, options.command);
   plan.dealt = deal_ranks(plan.hosts, plan.ranks);

@@ -85,7 +85,8 @@ CLI::App* add_bcast(CLI::App& app, command::BcastOptions& bcast, Texts& texts) {
            "root: only rank 0 has the FILEs; shared: every\nnode sees them, and each reads a part (root)");
   add_text(*command, texts, "--link-rate", "RATE", "what a card carries, for auto's predictions\n(10 Gbit/s: 1.25GB)");
   command->add_flag("--checksum", bcast.checksum, "a file is in place when its digest agrees, not\nits size and time");
-  command->add_flag("--explain", bcast.explain, "move nothing; show what each route is\npredicted to take, and the choice");
+  command->add_flag("--explain", bcast.explain,
+                    "move nothing; show what each route is\npredicted to take, and the choice");
   add_source_options(*command, texts, bcast.from0);
   return command;
 }
@@ -347,7 +348,8 @@ Parsed wrong_usage(const std::vector<std::string>& words, const base::Failure& f
   const auto end = std::find(words.begin(), words.end(), "--");
   command::CommonOptions how;
   how.json = std::find(words.begin(), end, "--json") != end;
-  const auto command = std::find_if(words.begin(), end, [](const std::string& word) { return word == "send" || word == "bcast"; });
+  const auto command =
+      std::find_if(words.begin(), end, [](const std::string& word) { return word == "send" || word == "bcast"; });
   const int exit = static_cast<int>(base::Kind::kUsage);
   Rendered rendered = render(failed_report(command == end ? "" : *command, exit, failure), how);
   return {std::nullopt, exit, std::move(rendered.out), std::move(rendered.err)};

@@ -18,17 +18,20 @@ namespace {
 
 constexpr std::size_t kErrorsShown = 20;
 
-std::string past_tense(const std::string& command) { return command == "send" ? "sent" : command == "bcast" ? "broadcast" : command + ":"; }
+std::string past_tense(const std::string& command) {
+  return command == "send" ? "sent" : command == "bcast" ? "broadcast" : command + ":";
+}
 
 std::string_view name_of(const command::SendOptions& /*send*/) { return "send"; }
 std::string_view name_of(const command::BcastOptions& /*bcast*/) { return "bcast"; }
 
 // What --explain shows.
 std::string prediction(const command::Report& report) {
-  std::string text = fmt::format("{} bytes; no route from one root takes less than {:.4f} s\n", report.bytes, report.lower_bound);
+  std::string text =
+      fmt::format("{} bytes; no route from one root takes less than {:.4f} s\n", report.bytes, report.lower_bound);
   for (const command::RouteReport& route : report.predicted) {
-    text += fmt::format("  {:<9} {:>10.4f} s in chunks of {}{}\n", route.route, route.seconds, format_size(route.chunk_size),
-                        route.route == report.route ? "  <- chosen" : "");
+    text += fmt::format("  {:<9} {:>10.4f} s in chunks of {}{}\n", route.route, route.seconds,
+                        format_size(route.chunk_size), route.route == report.route ? "  <- chosen" : "");
   }
   return text;
 }
@@ -36,8 +39,9 @@ std::string prediction(const command::Report& report) {
 // A destination's line, for commands with many.
 std::string node_line(const command::RankReport& rank, double seconds) {
   const double rate = seconds > 0 ? static_cast<double>(rank.bytes_written) / seconds : 0;
-  return fmt::format("  rank {} on {}: {} bytes, {}, waited {:.2f} s for network, wrote {:.2f} s, hashed {:.2f} s\n", rank.rank,
-                     rank.host, rank.bytes_written, format_rate(rate), rank.network_wait, rank.disk, rank.hash);
+  return fmt::format("  rank {} on {}: {} bytes, {}, waited {:.2f} s for network, wrote {:.2f} s, hashed {:.2f} s\n",
+                     rank.rank, rank.host, rank.bytes_written, format_rate(rate), rank.network_wait, rank.disk,
+                     rank.hash);
 }
 
 }  // namespace

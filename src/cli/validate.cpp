@@ -113,8 +113,8 @@ void validate(const command::BcastOptions& options) {
   if (options.route == core::RouteKind::kRing && !options.shared_source) {
     throw usage("--route ring reads on every node: it goes with --source shared");
   }
-  const bool standard_input = options.files_from == "-" ||
-                              std::find(options.files.begin(), options.files.end(), "-") != options.files.end();
+  const bool standard_input =
+      options.files_from == "-" || std::find(options.files.begin(), options.files.end(), "-") != options.files.end();
   if (options.shared_source && standard_input) throw usage("standard input is rank 0's, and no --source shared");
   validate_directory(options.directory);
   validate_sources(options, 0);

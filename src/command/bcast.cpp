@@ -30,11 +30,13 @@ class Broadcast {
     copies_ = asked.directory.find("%r") != std::string::npos;
     for (int rank = 0; rank < session.size(); ++rank) {
       if (leads(rank)) ++nodes_;
-      if (leader_of_[static_cast<std::size_t>(rank)] == leader_of_[static_cast<std::size_t>(session.rank())]) ++on_my_node_;
+      if (leader_of_[static_cast<std::size_t>(rank)] == leader_of_[static_cast<std::size_t>(session.rank())])
+        ++on_my_node_;
     }
     link_.beta_seconds_per_byte = 1 / (asked.link_rate > 0 ? static_cast<double>(asked.link_rate) : kDefaultRate);
     if (options.common.bwlimit > 0) {
-      link_.beta_seconds_per_byte = std::max(link_.beta_seconds_per_byte, 1 / static_cast<double>(options.common.bwlimit));
+      link_.beta_seconds_per_byte =
+          std::max(link_.beta_seconds_per_byte, 1 / static_cast<double>(options.common.bwlimit));
     }
     link_.in_flight = 2;
     if (nodes_ > 1) link_.alpha_seconds = session.latency(0, first_other_leader());
@@ -88,7 +90,8 @@ class Broadcast {
   // The route that was asked for, or the one with the shortest predicted time, with its chunk size.
   core::Choice pick(std::int64_t bytes) const {
     if (asked_.route) return {*asked_.route, best_chunk(*asked_.route, bytes), 0};
-    if (options_.common.chunk_size == 0) return core::choose(nodes_, bytes, link_, largest_chunk(), asked_.shared_source);
+    if (options_.common.chunk_size == 0)
+      return core::choose(nodes_, bytes, link_, largest_chunk(), asked_.shared_source);
     core::Choice best;
     for (const auto kind : {core::RouteKind::kChain, core::RouteKind::kTwoTree, core::RouteKind::kRing}) {
       if (kind == core::RouteKind::kRing && !asked_.shared_source) continue;
@@ -101,7 +104,8 @@ class Broadcast {
 
   std::int64_t largest_chunk() const {
     std::int64_t largest = options_.common.memory / kSlotsWanted;
-    // Where nobody has said that the cards are faster, the small chunk: on a slow card a large one costs its wire time a hop.
+    // Where nobody has said that the cards are faster, the small chunk: on a slow card a large one costs its wire time
+    // a hop.
     if (asked_.link_rate == 0) largest = std::min(largest, kDefaultLargest);
     // A chunk takes no more than an eighth of a second at the bandwidth limit, so that a slow transfer is a steady one.
     if (options_.common.bwlimit > 0) largest = std::min(largest, options_.common.bwlimit / 8);
@@ -120,7 +124,8 @@ class Broadcast {
 
 }  // namespace
 
-Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& session, const Surroundings& surroundings) {
+Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& session,
+             const Surroundings& surroundings) {
   if (asked.route == core::RouteKind::kRing && !asked.shared_source) {
     return wrong_usage("bcast", "--route ring reads on every node: it goes with --source shared");
   }
@@ -158,7 +163,8 @@ std::string limiting_stage(const std::vector<RankReport>& ranks, double seconds)
     stages.push_back({"disk of " + rank.host, rank.disk, rank.rank});
     stages.push_back({"hash on " + rank.host, rank.hash, rank.rank});
     for (const LinkReport& link : rank.links) {
-      const auto to = std::find_if(ranks.begin(), ranks.end(), [&](const RankReport& other) { return other.rank == link.to; });
+      const auto to =
+          std::find_if(ranks.begin(), ranks.end(), [&](const RankReport& other) { return other.rank == link.to; });
       if (to != ranks.end()) stages.push_back({"network into " + to->host, link.busy, link.to});
     }
   }

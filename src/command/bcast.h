@@ -9,10 +9,12 @@
 namespace argosy::command {
 
 // Collective; see move_files.
-Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& session, const Surroundings& surroundings);
+Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& session,
+             const Surroundings& surroundings);
 
 // What limited a transfer that took `seconds`: the busiest card, disk, source or hash of all ranks', such as
-// "network into h5 (97 % busy)". Of links that are equally busy it is the last one on the way that made the others wait.
+// "network into h5 (97 % busy)". Of links that are equally busy it is the last one on the way that made the others
+// wait.
 std::string limiting_stage(const std::vector<RankReport>& ranks, double seconds);
 
 }  // namespace argosy::command

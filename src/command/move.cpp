@@ -129,7 +129,8 @@ class Move {
       if (made.failed > 0 && phases_.failure()) report_.errors.push_back(*phases_.failure());
     }
     if (task_.folders_may_be_shared && found_.files > 0) leave_shared_folder_to_lowest();
-    const std::vector<std::int64_t> flags = session_.exchange(folder_ || (found_.files == 0 && task_.wants(me_)) ? 1 : 0);
+    const std::vector<std::int64_t> flags =
+        session_.exchange(folder_ || (found_.files == 0 && task_.wants(me_)) ? 1 : 0);
     for (std::size_t rank = 0; rank < flags.size(); ++rank) {
       writes[rank] = flags[rank] != 0;
       destinations_ += flags[rank];
@@ -193,11 +194,13 @@ class Move {
     settings.origin.chunk_size = way_.chunk_size;
     settings.origin.ahead = std::max<std::size_t>(1, std::min<std::size_t>(8, pools_->reading.slots() / 2));
     settings.relay.bwlimit = options_.common.bwlimit;
-    // With slots of its own a rank that falls behind frees its neighbour's; over a direct route nobody else waits for them.
+    // With slots of its own a rank that falls behind frees its neighbour's; over a direct route nobody else waits for
+    // them.
     if (way_.route->lanes() > 1 || destinations_ > 1) settings.relay.held_most = kHeldMost;
     const bool writes = way_.route->is_destination(me_);
     if (writes) {
-      const file::Writer::Settings how{options_.common.fsync, options_.common.read_back, task_.leave_same, task_.checksum};
+      const file::Writer::Settings how{options_.common.fsync, options_.common.read_back, task_.leave_same,
+                                       task_.checksum};
       sink_ = std::make_unique<file::Writer>(folder_ ? &*folder_ : nullptr, how);
     }
     engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route,
@@ -237,7 +240,8 @@ class Move {
   void tell(const engine::Transfer& transfer) {
     std::vector<base::Failure> failures = phases_.signed_here(transfer.failures());
     // An interrupt explains by itself what it cut short.
-    if (interrupted_ != 0) std::erase_if(failures, [](const base::Failure& failure) { return failure.error_number == EINTR; });
+    if (interrupted_ != 0)
+      std::erase_if(failures, [](const base::Failure& failure) { return failure.error_number == EINTR; });
     report_.errors.insert(report_.errors.end(), failures.begin(), failures.end());
     if (const auto* origin = transfer.origin()) rank_.bytes_read = origin->counts().bytes_read;
     if (const auto* destination = transfer.destination()) {
@@ -321,7 +325,8 @@ Report wrong_usage(const std::string& command, std::string message) {
   return report;
 }
 
-Report move_files(const Options& options, mpi::Session& session, const Surroundings& surroundings, const MoveTask& task) {
+Report move_files(const Options& options, mpi::Session& session, const Surroundings& surroundings,
+                  const MoveTask& task) {
   return Move(options, session, surroundings, task).run();
 }
 

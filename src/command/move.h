@@ -1,6 +1,6 @@
-// What `send` and `bcast` have in common: files are looked at on one rank, folders are made where they are wanted, a stream
-// moves over a route, what arrived is committed, and all ranks' reports become one. A command says who takes part and which
-// route it goes.
+// What `send` and `bcast` have in common: files are looked at on one rank, folders are made where they are wanted, a
+// stream moves over a route, what arrived is committed, and all ranks' reports become one. A command says who takes
+// part and which route it goes.
 #pragma once
 
 #include <cstdint>
@@ -59,9 +59,10 @@ struct MoveTask {
   std::size_t pool_bytes = 0;
 };
 
-// Collective. The report is whole at rank 0; its exit code stands on every rank. Throws base::Error when the job can't go
-// on: the caller then ends it on all ranks.
-Report move_files(const Options& options, mpi::Session& session, const Surroundings& surroundings, const MoveTask& task);
+// Collective. The report is whole at rank 0; its exit code stands on every rank. Throws base::Error when the job can't
+// go on: the caller then ends it on all ranks.
+Report move_files(const Options& options, mpi::Session& session, const Surroundings& surroundings,
+                  const MoveTask& task);
 
 // The report of a command that only the communicator could tell to be wrong usage. The same on every rank.
 Report wrong_usage(const std::string& command, std::string message);

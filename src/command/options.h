@@ -15,14 +15,14 @@ enum class ProgressStyle { kAuto, kBar, kPlain, kNone };
 
 // Options that every command shares. Bytes are bytes, rates bytes a second, 0 meaning no limit.
 struct CommonOptions {
-  int ranks = 0;                  // -n; 0: the command's default
-  std::string hosts;              // --hosts a,b:2 as given; empty: this machine
-  std::string hostfile;           // --hostfile
-  std::string launcher_args;      // --launcher-args, split as a shell splits words
+  int ranks = 0;                   // -n; 0: the command's default
+  std::string hosts;               // --hosts a,b:2 as given; empty: this machine
+  std::string hostfile;            // --hostfile
+  std::string launcher_args;       // --launcher-args, split as a shell splits words
   std::int64_t memory = 64 << 20;  // --memory: the slots of all ranks of a node together
-  std::int64_t chunk_size = 0;    // --chunk-size; 0: chosen by the command
-  std::int64_t bwlimit = 0;       // --bwlimit: for each node and direction
-  double stall_timeout = 60;      // --stall-timeout in seconds; 0: never
+  std::int64_t chunk_size = 0;     // --chunk-size; 0: chosen by the command
+  std::int64_t bwlimit = 0;        // --bwlimit: for each node and direction
+  double stall_timeout = 60;       // --stall-timeout in seconds; 0: never
   bool fsync = false;
   bool read_back = false;
   bool json = false;
@@ -48,12 +48,12 @@ struct SendOptions : Sources {
 
 // `argosy bcast [--route R] [--source root|shared] [--checksum] [--link-rate RATE] [--explain] FILE... DIR`
 struct BcastOptions : Sources {
-  std::string directory;           // as given, templates unexpanded
+  std::string directory;                 // as given, templates unexpanded
   std::optional<core::RouteKind> route;  // nothing: the one with the shortest predicted time
-  bool shared_source = false;      // --source shared: every node sees the source
-  bool checksum = false;           // --checksum: a target is in place when its digest is the source's
-  std::int64_t link_rate = 0;      // --link-rate, bytes a second; 0: the stated default
-  bool explain = false;            // --explain: move nothing, show the routes' predictions
+  bool shared_source = false;            // --source shared: every node sees the source
+  bool checksum = false;                 // --checksum: a target is in place when its digest is the source's
+  std::int64_t link_rate = 0;            // --link-rate, bytes a second; 0: the stated default
+  bool explain = false;                  // --explain: move nothing, show the routes' predictions
 };
 
 struct Options {

@@ -19,8 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Two threads overlap reading with hashing and keep a device's queue filled; more would only compete with the ranks that
-// share these cores.
+// Two threads overlap reading with hashing and keep a device's queue filled; more would only compete with the ranks
+// that share these cores.
 constexpr std::size_t kIoThreads = 2;
 constexpr double kReportSeconds = 30;
 // How long a job that has failed takes to tell all ranks.
@@ -137,9 +137,9 @@ void Phases::rest(bool busy) {
     idle_since_ = now;
     return;
   }
-  // MPI moves messages only while somebody is inside a call: look often while data is expected, seldom when it is not. As
-  // long as the I/O threads have work, their next completion wakes this thread, and a message can wait in its window:
-  // every look takes a core away from them.
+  // MPI moves messages only while somebody is inside a call: look often while data is expected, seldom when it is not.
+  // As long as the I/O threads have work, their next completion wakes this thread, and a message can wait in its
+  // window: every look takes a core away from them.
   const auto idle = now - idle_since_;
   if (workers_.outstanding() > 0 && idle < std::chrono::milliseconds(10)) {
     workers_.wait(std::chrono::microseconds(500));
@@ -152,7 +152,8 @@ void Phases::rest(bool busy) {
   }
 }
 
-mpi::Verdict Phases::run_task(const std::string& name, std::function<void()> task, std::function<mpi::Verdict()> verdict) {
+mpi::Verdict Phases::run_task(const std::string& name, std::function<void()> task,
+                              std::function<mpi::Verdict()> verdict) {
   failure_.reset();
   auto failure = std::make_shared<std::optional<base::Failure>>();
   bool done = !task;

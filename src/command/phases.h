@@ -1,6 +1,6 @@
-// What every command runs on: the ranks' session, the I/O threads, the pulse, and the loop in which a phase goes on until
-// all ranks agree how it ended. A command lists its phases; it can't forget the agreement, since run() is the only way to
-// have one.
+// What every command runs on: the ranks' session, the I/O threads, the pulse, and the loop in which a phase goes on
+// until all ranks agree how it ended. A command lists its phases; it can't forget the agreement, since run() is the
+// only way to have one.
 #pragma once
 
 #include <chrono>
@@ -18,14 +18,14 @@
 
 namespace argosy::command {
 
-// A phase on one rank. Every member is called on the main thread and returns at once; step() may throw base::Error, which
-// ends the job on all ranks.
+// A phase on one rank. Every member is called on the main thread and returns at once; step() may throw base::Error,
+// which ends the job on all ranks.
 struct Phase {
-  std::string name;                           // as progress shows it
-  std::function<bool()> step;                 // does what can be done now; true when anything was
-  std::function<bool()> done;                 // this rank has no work left; step() is called all the same
-  std::function<mpi::Verdict()> verdict;      // asked once, when done
-  std::function<void()> stop = [] {};         // the job has been asked to stop
+  std::string name;                       // as progress shows it
+  std::function<bool()> step;             // does what can be done now; true when anything was
+  std::function<bool()> done;             // this rank has no work left; step() is called all the same
+  std::function<mpi::Verdict()> verdict;  // asked once, when done
+  std::function<void()> stop = [] {};     // the job has been asked to stop
   std::function<engine::Pulse::Status()> status = [] { return engine::Pulse::Status{}; };
   std::function<void(double)> sample = [](double) {};  // about every millisecond, with the seconds since the last
 };
@@ -35,12 +35,12 @@ class Phases {
   // Collective. `observer` is null but on rank 0; everything outlives this.
   Phases(mpi::Session& session, const CommonOptions& options, Observer* observer);
 
-  // Collective: runs `phase` until every rank is done; what they agreed on. Throws base::Error on every rank when a peer broke
-  // the protocol or nothing has moved for the stall timeout: the caller ends the job. Rank 0's says why; other ranks' has
-  // no message when rank 0 knows.
+  // Collective: runs `phase` until every rank is done; what they agreed on. Throws base::Error on every rank when a
+  // peer broke the protocol or nothing has moved for the stall timeout: the caller ends the job. Rank 0's says why;
+  // other ranks' has no message when rank 0 knows.
   mpi::Verdict run(const Phase& phase);
-  // Collective: a phase that is one task on an I/O thread of the ranks that give one; the others give null. What the task
-  // throws becomes this rank's failure; `verdict` may add counts, and runs after the task.
+  // Collective: a phase that is one task on an I/O thread of the ranks that give one; the others give null. What the
+  // task throws becomes this rank's failure; `verdict` may add counts, and runs after the task.
   mpi::Verdict run_task(const std::string& name, std::function<void()> task, std::function<mpi::Verdict()> verdict);
   // What the last run_task's task threw on this rank.
   const std::optional<base::Failure>& failure() const { return failure_; }

@@ -23,9 +23,14 @@ std::string expand(const std::string& directory, int rank, const std::string& ho
       continue;
     }
     switch (directory[++i]) {
-      case 'r': expanded += std::to_string(rank); break;
-      case 'h': expanded += host.substr(0, host.find('.')); break;
-      default: expanded += directory[i];
+      case 'r':
+        expanded += std::to_string(rank);
+        break;
+      case 'h':
+        expanded += host.substr(0, host.find('.'));
+        break;
+      default:
+        expanded += directory[i];
     }
   }
   return expanded;

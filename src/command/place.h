@@ -11,8 +11,8 @@ std::string absolute(const std::string& start, const std::string& path);
 // The last component of `path`, trailing slashes aside; empty for "/".
 std::string base_name(const std::string& path);
 
-// `directory` with its templates filled in: %r the rank that owns the folder, %h its host's name up to the first dot, %% a
-// percent sign. Other templates have been refused by the command line.
+// `directory` with its templates filled in: %r the rank that owns the folder, %h its host's name up to the first dot,
+// %% a percent sign. Other templates have been refused by the command line.
 std::string expand(const std::string& directory, int rank, const std::string& host);
 
 }  // namespace argosy::command

@@ -86,13 +86,14 @@ base::Failure failure_from_json(const nlohmann::json& object) {
 nlohmann::json rank_to_json(const RankReport& rank) {
   nlohmann::json links = nlohmann::json::array();
   for (const LinkReport& link : rank.links) links.push_back({{"to", link.to}, {"busy", link.busy}});
-  return {{"rank", rank.rank},
-          {"host", base::utf8_or_replacement(rank.host)},
-          {"bytes_read", rank.bytes_read},
-          {"bytes_written", rank.bytes_written},
-          {"peak_rss", rank.peak_rss},
-          {"waiting", {{"network", rank.network_wait}, {"disk", rank.disk}, {"hash", rank.hash}, {"source", rank.source}}},
-          {"links", links}};
+  return {
+      {"rank", rank.rank},
+      {"host", base::utf8_or_replacement(rank.host)},
+      {"bytes_read", rank.bytes_read},
+      {"bytes_written", rank.bytes_written},
+      {"peak_rss", rank.peak_rss},
+      {"waiting", {{"network", rank.network_wait}, {"disk", rank.disk}, {"hash", rank.hash}, {"source", rank.source}}},
+      {"links", links}};
 }
 
 RankReport rank_from_json(const nlohmann::json& object) {

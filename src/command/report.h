@@ -1,4 +1,5 @@
-// The report of a job: what rank 0 knows at its end, and its JSON form (doc/report.md). It is printed after failures too.
+// The report of a job: what rank 0 knows at its end, and its JSON form (doc/report.md). It is printed after failures
+// too.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,8 @@ struct RankReport {
   std::int64_t bytes_read = 0;     // from sources on this rank
   std::int64_t bytes_written = 0;  // to destinations on this rank, verified
   std::int64_t peak_rss = 0;       // bytes
-  // Seconds of the transfer in which this rank waited: had nothing to do because no data came; wrote; hashed. Writing and
-  // hashing go on at the same time on several threads.
+  // Seconds of the transfer in which this rank waited: had nothing to do because no data came; wrote; hashed. Writing
+  // and hashing go on at the same time on several threads.
   double network_wait = 0;
   double disk = 0;
   double hash = 0;
@@ -48,7 +49,7 @@ struct RouteReport {
 };
 
 struct Report {
-  std::string command;      // "send"
+  std::string command;  // "send"
   int exit = 0;
   std::int64_t files = 0;        // in place and verified, those that were there already included
   std::int64_t bytes = 0;        // of these files
@@ -91,7 +92,8 @@ class Observer {
   virtual ~Observer() = default;
   virtual void started() = 0;  // every rank is up
   virtual void progress(const Progress& progress) = 0;
-  // The job can't go on: shows `line` (without "argosy: "), and the job ends with `exit`. Blocks for two seconds at most.
+  // The job can't go on: shows `line` (without "argosy: "), and the job ends with `exit`. Blocks for two seconds at
+  // most.
   virtual void fatal(int exit, const std::string& line) = 0;
   // True once the user asked to stop (Ctrl-C at the supervisor); stays true.
   virtual bool interrupted() = 0;

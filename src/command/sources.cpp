@@ -56,7 +56,8 @@ std::vector<file::Named> resolve(const Sources& sources, const std::string& star
       throw base::Error(Kind::kUsage, paths[i], 0, "gives no name for the target; use --as");
     }
     if (!names.insert(named.name).second) {
-      throw base::Error(Kind::kUsage, paths[i], 0, "a second source has this name, and only one could have it at the destination");
+      throw base::Error(Kind::kUsage, paths[i], 0,
+                        "a second source has this name, and only one could have it at the destination");
     }
     files.push_back(std::move(named));
   }

@@ -11,8 +11,9 @@
 
 namespace argosy::command {
 
-// Every source with its path and its name at the destination. Blocks (the list is read): for I/O threads. Throws base::Error:
-// kUsage where names clash, are missing or lead out of the destination, kSource where the list can't be read.
+// Every source with its path and its name at the destination. Blocks (the list is read): for I/O threads. Throws
+// base::Error: kUsage where names clash, are missing or lead out of the destination, kSource where the list can't be
+// read.
 std::vector<file::Named> resolve(const Sources& sources, const std::string& start_directory,
                                  const std::function<base::Fd()>& open_standard_input);
 

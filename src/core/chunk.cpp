@@ -51,7 +51,8 @@ bool get_record(base::Reader& reader, Record& record) {
   if (!is_failure_kind(failure)) return false;
   record.failure = static_cast<base::Kind>(failure);
   if (record.offset < 0 || record.length < 0 || record.length > INT64_MAX - record.offset) return false;
-  if (record.kind == Record::Kind::kData) return record.failure == base::Kind::kNone && record.offset % base::kLeafSize == 0 && spare_is_zero;
+  if (record.kind == Record::Kind::kData)
+    return record.failure == base::Kind::kNone && record.offset % base::kLeafSize == 0 && spare_is_zero;
   return record.offset == 0 && spare_is_zero;
 }
 
@@ -104,7 +105,8 @@ std::optional<ChunkView> open_chunk(std::span<const std::byte> message, std::str
   const std::uint64_t expected = kHeadBytes + std::uint64_t{view.head.payload} + view.head.records * kRecordBytes;
   if (message.size() != expected) return std::nullopt;
   const auto tail = message.subspan(kHeadBytes + view.head.payload);
-  if (base::Reader(message.subspan(kChecksumAt, 8)).get<std::uint64_t>() != checksum(message.first(kHeadBytes), tail)) return std::nullopt;
+  if (base::Reader(message.subspan(kChecksumAt, 8)).get<std::uint64_t>() != checksum(message.first(kHeadBytes), tail))
+    return std::nullopt;
 
   why = "a chunk is refused: its records are impossible";
   view.head.last = (flags & 1U) != 0;

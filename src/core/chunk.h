@@ -39,7 +39,7 @@ struct Head {
   std::uint64_t index = 0;
   std::uint32_t payload = 0;  // bytes
   std::uint32_t records = 0;
-  bool last = false;  // the stream ends with this chunk, and then:
+  bool last = false;                 // the stream ends with this chunk, and then:
   std::int64_t stream_bytes = 0;     // the data bytes of all chunks
   std::uint64_t stream_entries = 0;  // the entries of the whole manifest
 };

@@ -28,11 +28,11 @@ class Source {
   // Where several ranks read the same source: the next page as the rank that walks it has listed it, instead of
   // next_entries(). In order, on the main thread; does no I/O.
   virtual void adopt(const Page& page) = 0;
-  // Reads all of `into` at `offset`; fewer bytes only at the end of an open-ended entry. Blocks. Several extents at once,
-  // of an open-ended entry one after another.
+  // Reads all of `into` at `offset`; fewer bytes only at the end of an open-ended entry. Blocks. Several extents at
+  // once, of an open-ended entry one after another.
   virtual std::size_t read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) = 0;
-  // Called once for each readable entry, when no more of it will be read (it may never have been). Throws when it changed
-  // since next_entries told of it.
+  // Called once for each readable entry, when no more of it will be read (it may never have been). Throws when it
+  // changed since next_entries told of it.
   virtual void close(std::uint64_t entry) = 0;
 };
 
@@ -40,13 +40,13 @@ class Source {
 class Sink {
  public:
   virtual ~Sink() = default;
-  // Which entries are to be moved (the others are in place, or no data will come for them). In the order of the pages, one
-  // call at a time. Each wanted entry is later committed or discarded, once.
+  // Which entries are to be moved (the others are in place, or no data will come for them). In the order of the pages,
+  // one call at a time. Each wanted entry is later committed or discarded, once.
   virtual std::vector<bool> examine(const Page& page) = 0;
   // Writes `data` at `offset` of a file that nobody can see yet. Several extents at once.
   virtual void write(std::uint64_t entry, std::int64_t offset, std::span<const std::byte> data) = 0;
-  // Everything has been written and its digest is right: makes the whole file visible under its name. `digest` is what a
-  // second reading must give.
+  // Everything has been written and its digest is right: makes the whole file visible under its name. `digest` is what
+  // a second reading must give.
   virtual void commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) = 0;
   // Takes away what there is of a file that will not be whole.
   virtual void discard(std::uint64_t entry) noexcept = 0;

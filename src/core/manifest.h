@@ -1,5 +1,5 @@
-// The manifest: the files of a transfer, in order, in pages that travel ahead of the data. A page comes from another rank
-// and is hostile until decode_page has checked it (layout: doc/wire_format.md).
+// The manifest: the files of a transfer, in order, in pages that travel ahead of the data. A page comes from another
+// rank and is hostile until decode_page has checked it (layout: doc/wire_format.md).
 #pragma once
 
 #include <cstddef>
@@ -30,10 +30,10 @@ inline constexpr std::int64_t kMissing = -1;
 // One file. `path` is relative to the destination and holds raw bytes.
 struct Entry {
   std::string path;
-  std::int64_t size = 0;         // bytes, or kMissing
-  bool open_ended = false;       // the size becomes known at the end only (standard input); `size` is 0
+  std::int64_t size = 0;          // bytes, or kMissing
+  bool open_ended = false;        // the size becomes known at the end only (standard input); `size` is 0
   std::int32_t error_number = 0;  // not 0: the source can't be read, so no data will follow
-  std::uint32_t mode = 0;        // permission bits, 07777
+  std::uint32_t mode = 0;         // permission bits, 07777
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   Timestamp mtime;

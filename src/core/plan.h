@@ -1,6 +1,6 @@
-// The plan: which part of which file each chunk carries. The data bytes of the wanted files are laid end to end: a file of
-// at least a chunk starts on a chunk boundary and owns whole chunks, small files are packed many to a chunk. Pure; the
-// origin asks for one chunk after another while the manifest still grows.
+// The plan: which part of which file each chunk carries. The data bytes of the wanted files are laid end to end: a file
+// of at least a chunk starts on a chunk boundary and owns whole chunks, small files are packed many to a chunk. Pure;
+// the origin asks for one chunk after another while the manifest still grows.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,8 @@ class Planner {
   // No more of any file.
   void clear() { files_.clear(); }
 
-  // The extents of the next chunk, or nothing when there is none; with `more_to_come` a chunk that small files fill only
-  // partly waits for more of them.
+  // The extents of the next chunk, or nothing when there is none; with `more_to_come` a chunk that small files fill
+  // only partly waits for more of them.
   std::vector<Extent> next(bool more_to_come);
 
   // How many files are not planned to their end.

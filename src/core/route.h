@@ -1,9 +1,9 @@
-// Routes: who hands which chunk to whom, in what order. Pure functions of rank and chunk, no MPI in them, so that they can
-// be tested for every size and driven by a simulated clock.
+// Routes: who hands which chunk to whom, in what order. Pure functions of rank and chunk, no MPI in them, so that they
+// can be tested for every size and driven by a simulated clock.
 //
-// Chunks travel in lanes. A lane is a sequence that does not wait for another: each rank takes the chunks of a lane in an
-// order that both it and whoever hands them on know, and keeps slots for each lane, so that a full one never stops another.
-// Besides there is one tree for the small messages: manifest pages go down it, answers and receipts come up.
+// Chunks travel in lanes. A lane is a sequence that does not wait for another: each rank takes the chunks of a lane in
+// an order that both it and whoever hands them on know, and keeps slots for each lane, so that a full one never stops
+// another. Besides there is one tree for the small messages: manifest pages go down it, answers and receipts come up.
 #pragma once
 
 #include <cstdint>

@@ -32,8 +32,8 @@ class Transport {
   virtual void cancel(Ticket ticket) = 0;
   // Calls what has completed; how many that were.
   virtual std::size_t poll() = 0;
-  // The memory that `rank` lends its neighbours on this node; empty where it is not to be seen from here. Two ranks that
-  // move chunks see each other's, or neither sees the other's.
+  // The memory that `rank` lends its neighbours on this node; empty where it is not to be seen from here. Two ranks
+  // that move chunks see each other's, or neither sees the other's.
   virtual std::span<const std::byte> memory_of(int rank) const = 0;
 };
 

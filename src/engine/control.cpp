@@ -53,11 +53,12 @@ Control::~Control() {
 void Control::post(int from, core::Tag tag, std::vector<std::byte>& buffer,
                    std::function<void(std::span<const std::byte>)> use) {
   const auto place = std::make_pair(from, tag);
-  posted_[place] = transport_.receive(from, tag, buffer, [this, place, &buffer, use = std::move(use)](int, std::size_t bytes) {
-    posted_.erase(place);
-    base::note_activity();
-    use(std::span(buffer).first(bytes));
-  });
+  posted_[place] =
+      transport_.receive(from, tag, buffer, [this, place, &buffer, use = std::move(use)](int, std::size_t bytes) {
+        posted_.erase(place);
+        base::note_activity();
+        use(std::span(buffer).first(bytes));
+      });
 }
 
 bool Control::step() {

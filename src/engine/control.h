@@ -1,8 +1,8 @@
-// The small messages of a transfer, along the route's tree: manifest pages go down, and answers and receipts come up, summed
-// on the way, so that the root hears one message a page however many destinations there are.
+// The small messages of a transfer, along the route's tree: manifest pages go down, and answers and receipts come up,
+// summed on the way, so that the root hears one message a page however many destinations there are.
 //
-// A page is taken from above only when the one before has gone on to every child and this rank's destination has room for
-// its entries: the credit that bounds what a manifest makes a rank hold.
+// A page is taken from above only when the one before has gone on to every child and this rank's destination has room
+// for its entries: the credit that bounds what a manifest makes a rank hold.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +23,11 @@ class Control {
  public:
   // Each may be left empty where this rank has no use for it. All are called on the main thread.
   struct Handlers {
-    std::function<void(const core::Page&)> page;         // destinations: the next page
-    std::function<bool()> has_room;                      // destinations: may a page come now?
-    std::function<void(const core::Answer&)> answer;     // root: what the destinations together want of a page
-    std::function<void(const core::Receipt&)> receipt;   // root: what they have together done since the one before
-    std::function<void(const core::Answer&)> grant;      // but the root: what the root has decided to move of a page
+    std::function<void(const core::Page&)> page;        // destinations: the next page
+    std::function<bool()> has_room;                     // destinations: may a page come now?
+    std::function<void(const core::Answer&)> answer;    // root: what the destinations together want of a page
+    std::function<void(const core::Receipt&)> receipt;  // root: what they have together done since the one before
+    std::function<void(const core::Answer&)> grant;     // but the root: what the root has decided to move of a page
   };
   // `transport` and `route` outlive it.
   Control(core::Transport& transport, const core::Route& route);
@@ -45,7 +45,8 @@ class Control {
   void answer(core::Answer own);
   // What this rank's own destination has done since it was last asked; it travels with the next receipt.
   void add(const core::Receipt& own);
-  // Starts what can be started; true when anything was. Throws base::Error (kIntegrity) when a message is damaged or hostile.
+  // Starts what can be started; true when anything was. Throws base::Error (kIntegrity) when a message is damaged or
+  // hostile.
   bool step();
   // This rank's subtree has said its last, and the parent has it.
   bool done() const { return done_; }
@@ -75,7 +76,8 @@ class Control {
   void receive_receipt(Child& child);
   void count(const core::Answer& answer);
   bool send_receipt();
-  void post(int from, core::Tag tag, std::vector<std::byte>& buffer, std::function<void(std::span<const std::byte>)> use);
+  void post(int from, core::Tag tag, std::vector<std::byte>& buffer,
+            std::function<void(std::span<const std::byte>)> use);
 
   core::Transport& transport_;
   int parent_;

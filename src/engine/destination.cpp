@@ -168,7 +168,8 @@ std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view, 
 
 void Destination::work(Job& job) noexcept {
   try {
-    const base::Digest digest = job.verified ? job.record.digest : timed_digest(workers_.meter(), job.data, job.record.offset);
+    const base::Digest digest =
+        job.verified ? job.record.digest : timed_digest(workers_.meter(), job.data, job.record.offset);
     if (digest != job.record.digest) {
       job.failure = integrity(job.path, fmt::format("bytes {} to {} were damaged on their way", job.record.offset,
                                                     job.record.offset + job.record.length));
@@ -229,7 +230,8 @@ void Destination::settle(std::uint64_t index) {
   if (!file.failed && !file.end && !stream_ended_) return;
   if (!file.failed && file.end) return commit(index, std::move(files_.extract(found).mapped()));
   if (!file.failed) {
-    fail(index, file, stopped_ ? std::nullopt : std::optional(integrity(file.entry.path, "the stream ended before the file did")));
+    fail(index, file,
+         stopped_ ? std::nullopt : std::optional(integrity(file.entry.path, "the stream ended before the file did")));
   }
   files_.erase(found);
   ++tasks_;
@@ -247,7 +249,8 @@ void Destination::commit(std::uint64_t index, File file) {
         try {
           const std::int64_t told = shared->entry.open_ended ? end.length : shared->entry.size;
           if (shared->written != end.length || end.length != told) {
-            throw base::Error(integrity(path, fmt::format("{} bytes arrived, {} were announced", shared->written, told)));
+            throw base::Error(
+                integrity(path, fmt::format("{} bytes arrived, {} were announced", shared->written, told)));
           }
           if (base::close_digest(shared->sum, end.length) != end.digest) {
             throw base::Error(integrity(path, "the digest differs from the source's"));
@@ -283,8 +286,8 @@ void Destination::committed(std::uint64_t index, const std::string& path, const 
 void Destination::take_last() {
   const core::Head head = *last_;
   if (!stopped_ && (head.stream_bytes != stream_bytes_ || head.stream_entries != entries_)) {
-    return give_up(fmt::format("{} bytes of {} files arrived, {} of {} were sent", stream_bytes_, entries_, head.stream_bytes,
-                               head.stream_entries));
+    return give_up(fmt::format("{} bytes of {} files arrived, {} of {} were sent", stream_bytes_, entries_,
+                               head.stream_bytes, head.stream_entries));
   }
   end_stream();
 }

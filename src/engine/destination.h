@@ -2,7 +2,8 @@
 // there and its digest is what the origin's end says. Receipts tell the origin what has been done.
 //
 // Whatever fails, it goes on receiving, and drops what it can't use: the communication never depends on a disk. A chunk
-// whose head or records are damaged makes everything uncommitted suspect: it asks the origin to stop, and commits no more.
+// whose head or records are damaged makes everything uncommitted suspect: it asks the origin to stop, and commits no
+// more.
 #pragma once
 
 #include <cstdint>
@@ -82,7 +83,8 @@ class Destination {
   void fail(std::uint64_t index, File& file, std::optional<base::Failure> failure);
   void settle(std::uint64_t index);
   void commit(std::uint64_t index, File file);
-  void committed(std::uint64_t index, const std::string& path, const core::Record& end, std::optional<base::Failure> failure);
+  void committed(std::uint64_t index, const std::string& path, const core::Record& end,
+                 std::optional<base::Failure> failure);
   void take_last();
   void give_up(std::string why);
   void end_stream();

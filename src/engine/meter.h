@@ -15,9 +15,7 @@ enum class Work { kSource, kHash, kDisk };
 
 class Meter {
  public:
-  void add(Work work, std::chrono::nanoseconds time) {
-    total(work).fetch_add(time.count(), std::memory_order_relaxed);
-  }
+  void add(Work work, std::chrono::nanoseconds time) { total(work).fetch_add(time.count(), std::memory_order_relaxed); }
   double seconds(Work work) { return static_cast<double>(total(work).load(std::memory_order_relaxed)) * 1e-9; }
 
  private:

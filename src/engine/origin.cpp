@@ -62,7 +62,9 @@ void Origin::stop() {
 }
 
 bool Origin::walk() {
-  if (!walks_ || walking_ || walked_ || unanswered_.size() >= kPagesAhead || planner_.waiting() >= 2 * core::kEntriesAPage) return false;
+  if (!walks_ || walking_ || walked_ || unanswered_.size() >= kPagesAhead ||
+      planner_.waiting() >= 2 * core::kEntriesAPage)
+    return false;
   walking_ = true;
   auto listing = std::make_shared<core::Listing>();
   workers_.post(
@@ -298,7 +300,8 @@ void Origin::passes(const core::ChunkView& view) {
     finish_if_read(record.entry);
   }
   // The root may need more rounds for the ends of files.
-  if (!walks_ && route_.origin(view.head.index) == route_.root() && !view.head.last && view.head.index + 1 >= may_fill_to_) {
+  if (!walks_ && route_.origin(view.head.index) == route_.root() && !view.head.last &&
+      view.head.index + 1 >= may_fill_to_) {
     may_fill_to_ = route_.stream_length(route_.stream_length(view.head.index));
   }
 }
@@ -352,8 +355,8 @@ bool Origin::put_ready() {
   return put_end() || any;
 }
 
-// Ends of files wait for the next chunk; when no data comes any more they travel in chunks of their own. The root's last one
-// ends the stream.
+// Ends of files wait for the next chunk; when no data comes any more they travel in chunks of their own. The root's
+// last one ends the stream.
 bool Origin::put_end() {
   if (last_put_ || !ready_.empty() || reading_ > 0) return false;
   const bool ended = all_planned() && next_put_ >= next_plan_ && settled();

@@ -1,11 +1,11 @@
-// An origin: a rank that puts chunks in. The root walks the source, sends the manifest's pages ahead, plans chunks for the
-// entries that the destinations want, has the I/O threads read and hash them, and puts them on the relay in order. A file's
-// end follows its data, with the digest of the whole.
+// An origin: a rank that puts chunks in. The root walks the source, sends the manifest's pages ahead, plans chunks for
+// the entries that the destinations want, has the I/O threads read and hash them, and puts them on the relay in order.
+// A file's end follows its data, with the digest of the whole.
 //
-// Where the route has several origins (a source that all nodes see), each makes the same plan from the same pages and the
-// root's grants, and puts in the chunks that the route gives it; the root sees all chunks pass, sums up the digests, looks
-// last whether a file has changed, and ends files and stream. An origin whose turn comes after the last data puts in an
-// empty chunk.
+// Where the route has several origins (a source that all nodes see), each makes the same plan from the same pages and
+// the root's grants, and puts in the chunks that the route gives it; the root sees all chunks pass, sums up the
+// digests, looks last whether a file has changed, and ends files and stream. An origin whose turn comes after the last
+// data puts in an empty chunk.
 //
 // Memory: at most kPagesAhead pages wait for answers, at most two pages' entries wait to be planned, and data lives in
 // slots. A source that fails in the middle of a file ends that file; the stream goes on.
@@ -74,11 +74,11 @@ class Origin {
   // A file of several extents, between its first and its end.
   struct Account {
     base::Digest sum;
-    std::int64_t bytes = 0;    // that `sum` covers
-    std::int64_t size = 0;     // announced
-    int reading = 0;           // extents on the I/O threads
-    bool planned = false;      // no extent will follow
-    bool ended = false;        // by another origin's failure
+    std::int64_t bytes = 0;  // that `sum` covers
+    std::int64_t size = 0;   // announced
+    int reading = 0;         // extents on the I/O threads
+    bool planned = false;    // no extent will follow
+    bool ended = false;      // by another origin's failure
     base::Kind failure = base::Kind::kNone;
   };
   // One chunk on its way through the I/O threads.
@@ -132,12 +132,12 @@ class Origin {
   std::map<std::uint64_t, core::Page> unanswered_;
   std::unordered_map<std::uint64_t, Account> accounts_;
   std::unordered_map<std::uint64_t, std::size_t> failed_at_;  // how many destinations could not commit an entry
-  std::size_t closing_ = 0;                                  // close tasks under way
+  std::size_t closing_ = 0;                                   // close tasks under way
   std::uint64_t next_plan_ = 0;
-  std::uint64_t next_put_ = 0;    // this origin's own next chunk
-  std::uint64_t passed_ = 0;      // chunks put in, by whomever
+  std::uint64_t next_put_ = 0;         // this origin's own next chunk
+  std::uint64_t passed_ = 0;           // chunks put in, by whomever
   std::set<std::uint64_t> unplanned_;  // of these, those that the plan here has not come to
-  std::uint64_t may_fill_to_ = 0;  // empty chunks before this one are wanted; of origins that are not the root
+  std::uint64_t may_fill_to_ = 0;      // empty chunks before this one are wanted; of origins that are not the root
   std::size_t reading_ = 0;
   bool reading_open_ended_ = false;
   std::map<std::uint64_t, Fill> ready_;

@@ -1,5 +1,5 @@
-// The pool: the fixed number of slots that bounds a rank's memory, whatever the size of the files. A slot holds one chunk's
-// message. The slot given back last is taken first: it is still in the processor's cache.
+// The pool: the fixed number of slots that bounds a rank's memory, whatever the size of the files. A slot holds one
+// chunk's message. The slot given back last is taken first: it is still in the processor's cache.
 #pragma once
 
 #include <cstddef>

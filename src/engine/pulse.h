@@ -1,6 +1,7 @@
-// The pulse: a few times a second each rank tells rank 0 what it has done, whether it has been asked to stop, and for whom
-// it waits; rank 0 replies. So rank 0 knows the progress of all, an interrupt or a fatal failure anywhere reaches everybody,
-// and a stall is noticed: by rank 0 when nothing has moved on any rank, by the others when rank 0 gives no reply.
+// The pulse: a few times a second each rank tells rank 0 what it has done, whether it has been asked to stop, and for
+// whom it waits; rank 0 replies. So rank 0 knows the progress of all, an interrupt or a fatal failure anywhere reaches
+// everybody, and a stall is noticed: by rank 0 when nothing has moved on any rank, by the others when rank 0 gives no
+// reply.
 #pragma once
 
 #include <chrono>
@@ -23,9 +24,9 @@ class Pulse {
     std::uint64_t activity = 0;
     std::int64_t bytes = 0;  // delivered here, verified
     std::uint64_t files = 0;
-    int interrupted = 0;     // a signal's number
+    int interrupted = 0;  // a signal's number
     int waits_for = core::kNobody;
-    std::string what;        // is waited for
+    std::string what;                    // is waited for
     std::optional<base::Failure> fatal;  // this rank can't go on
   };
   // `hosts` has a name a rank. `stall_timeout` in seconds, 0: none. `transport` outlives the pulse.

@@ -111,10 +111,11 @@ bool Relay::post_receive(int lane, core::Hop hop) {
   Posted posted;
   if (is_local(hop.from)) {
     posted.reference.resize(kReferenceBytes);
-    posted.ticket = transport_.receive(hop.from, tag_of(lane), posted.reference, [this, &all, lane, hop](int, std::size_t bytes) {
-      const Posted done = std::move(all.extract(hop.chunk).mapped());
-      reference_arrived(lane, hop, std::span(done.reference).first(bytes));
-    });
+    posted.ticket =
+        transport_.receive(hop.from, tag_of(lane), posted.reference, [this, &all, lane, hop](int, std::size_t bytes) {
+          const Posted done = std::move(all.extract(hop.chunk).mapped());
+          reference_arrived(lane, hop, std::span(done.reference).first(bytes));
+        });
   } else {
     Pool& pool = pools_[static_cast<std::size_t>(lane)];
     posted.slot = pool.acquire();
@@ -135,14 +136,16 @@ void Relay::reference_arrived(int lane, core::Hop hop, std::span<const std::byte
   const std::span<const std::byte> lent = follow(reference, transport_.memory_of(hop.from));
   const auto give_back = [this, hop] { send_release(hop.from, hop.chunk); };
   Pool& pool = pools_[static_cast<std::size_t>(lane)];
-  // A neighbour that falls behind must not hold all of the lender's slots: it copies as long as it has slots of its own.
+  // A neighbour that falls behind must not hold all of the lender's slots: it copies as long as it has slots of its
+  // own.
   const bool behind = held_ >= settings_.held_most;
   const auto slot = behind && !lent.empty() ? pool.acquire() : std::nullopt;
   if (slot) {
     const auto copy = pool.bytes(*slot).first(lent.size());
     std::memcpy(copy.data(), lent.data(), lent.size());
     give_back();
-    return deliver(hop.chunk, std::make_shared<const Message>(hop.chunk, copy, [&pool, slot = *slot] { pool.release(slot); }));
+    return deliver(hop.chunk,
+                   std::make_shared<const Message>(hop.chunk, copy, [&pool, slot = *slot] { pool.release(slot); }));
   }
   ++held_;
   deliver(hop.chunk, std::make_shared<const Message>(hop.chunk, lent, [this, give_back] {
@@ -234,7 +237,8 @@ bool Relay::start_sends() {
     Link* best = nullptr;
     std::uint64_t chunk = 0;
     for (auto& [place, link] : links_) {
-      const bool room = link.local ? static_cast<int>(link.lent.size()) < settings_.in_flight_local : in_flight_ < settings_.in_flight;
+      const bool room = link.local ? static_cast<int>(link.lent.size()) < settings_.in_flight_local
+                                   : in_flight_ < settings_.in_flight;
       const auto next = room ? next_for(link) : std::nullopt;
       if (!next || (best != nullptr && *next >= chunk)) continue;
       best = &link;
@@ -270,8 +274,8 @@ void Relay::start_send(Link& link, std::uint64_t chunk) {
 
 bool Relay::idle() const {
   return in_flight_ == 0 && std::all_of(links_.begin(), links_.end(), [](const auto& link) {
-    return link.second.ready.empty() && link.second.lent.empty();
-  });
+           return link.second.ready.empty() && link.second.lent.empty();
+         });
 }
 
 void Relay::add_busy(std::map<int, double>& seconds, double passed) const {

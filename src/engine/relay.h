@@ -1,11 +1,11 @@
-// The chunks' way through one rank: receives those that pass it, hands them to whom the route says, and gives each slot back
-// when every use of it is over. Of what is in a chunk it looks only at whether the stream ends.
+// The chunks' way through one rank: receives those that pass it, hands them to whom the route says, and gives each slot
+// back when every use of it is over. Of what is in a chunk it looks only at whether the stream ends.
 //
 // Each lane has slots of its own, so that one that is full never stops another (route.h).
 //
-// Between ranks of a node that see one another's memory only a reference travels; the neighbour works straight out of the
-// lender's slot and says when it is done. Between nodes the whole message travels into a slot of the receiver. A posted
-// receive is the credit: a sender's message waits in its own slot until the receiver has one free.
+// Between ranks of a node that see one another's memory only a reference travels; the neighbour works straight out of
+// the lender's slot and says when it is done. Between nodes the whole message travels into a slot of the receiver. A
+// posted receive is the credit: a sender's message waits in its own slot until the receiver has one free.
 #pragma once
 
 #include <chrono>
@@ -27,8 +27,8 @@
 
 namespace argosy::engine {
 
-// A chunk's message in memory. The last owner's destruction, on the main thread, gives the slot back, to this rank's pool or
-// to the neighbour that lent it.
+// A chunk's message in memory. The last owner's destruction, on the main thread, gives the slot back, to this rank's
+// pool or to the neighbour that lent it.
 class Message {
  public:
   Message(std::uint64_t chunk, std::span<const std::byte> bytes, std::function<void()> give_back)
@@ -63,16 +63,16 @@ class Relay {
     int held_most = 16;        // a lender's slots that this rank holds before it copies to its own
     std::int64_t bwlimit = 0;  // bytes a second out of this rank, 0: no limit
   };
-  // All of them outlive the relay. `pools` has one for each lane of the route, for what comes from other nodes. `arrived`
-  // is called for each chunk that this rank gets, and where it is a destination for those that it puts in.
+  // All of them outlive the relay. `pools` has one for each lane of the route, for what comes from other nodes.
+  // `arrived` is called for each chunk that this rank gets, and where it is a destination for those that it puts in.
   Relay(core::Transport& transport, const core::Route& route, std::vector<Pool>& pools, Settings settings,
         std::function<void(Arrival)> arrived);
   ~Relay();
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
-  // This rank puts in chunk `chunk`: the first `bytes` bytes of `slot` of `pool` hold its message, `last` says that it ends
-  // the stream. The slot is the relay's from now on.
+  // This rank puts in chunk `chunk`: the first `bytes` bytes of `slot` of `pool` hold its message, `last` says that it
+  // ends the stream. The slot is the relay's from now on.
   void put(std::uint64_t chunk, Pool& pool, std::size_t slot, std::size_t bytes, bool last);
   // Posts receives and starts what may be sent now; true when anything was started.
   bool step();
@@ -93,8 +93,8 @@ class Relay {
     int peer = 0;
     int lane = 0;
     bool local = false;
-    int in_flight = 0;                         // messages to another node
-    std::uint64_t nth = 0;                     // of the peer's incoming chunks: the next that is ours to send
+    int in_flight = 0;                          // messages to another node
+    std::uint64_t nth = 0;                      // of the peer's incoming chunks: the next that is ours to send
     std::map<std::uint64_t, MessageUse> ready;  // by chunk
     std::map<std::uint64_t, MessageUse> lent;
     std::vector<std::byte> release_buffer;

@@ -1,6 +1,6 @@
-// One rank's part in one transfer: a relay, and what this rank is besides: origin, destination, both or neither. The phase
-// runner calls step() until done() and goes on calling it until every rank is done: a rank whose own work is over still
-// drains and releases what others send.
+// One rank's part in one transfer: a relay, and what this rank is besides: origin, destination, both or neither. The
+// phase runner calls step() until done() and goes on calling it until every rank is done: a rank whose own work is over
+// still drains and releases what others send.
 #pragma once
 
 #include <cstdint>

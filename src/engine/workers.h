@@ -1,5 +1,5 @@
-// The I/O threads: they make every file-system call and hash, so that the main thread, which owns all communication, never
-// blocks. A task runs on a thread; its `done` runs on the main thread, out of drain().
+// The I/O threads: they make every file-system call and hash, so that the main thread, which owns all communication,
+// never blocks. A task runs on a thread; its `done` runs on the main thread, out of drain().
 #pragma once
 
 #include <chrono>
@@ -30,8 +30,8 @@ class Workers {
   std::size_t drain();
   // Main thread: sleeps until a task ends, at most `longest`.
   void wait(std::chrono::microseconds longest);
-  // Main thread: drops what has not started and all `done`s, and waits for the tasks that run, at most `longest`; false when
-  // one still runs then (a file system hangs).
+  // Main thread: drops what has not started and all `done`s, and waits for the tasks that run, at most `longest`; false
+  // when one still runs then (a file system hangs).
   bool abandon(std::chrono::milliseconds longest);
   // What the tasks say they spent their time on.
   Meter& meter() { return meter_; }

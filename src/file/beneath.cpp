@@ -38,7 +38,8 @@ std::vector<std::string> missing_folders(const std::string& path, std::string& e
   while (true) {
     struct stat status = {};
     if (stat(existing.c_str(), &status) == 0) {
-      if (!S_ISDIR(status.st_mode)) throw base::system_error(Kind::kDestination, existing, ENOTDIR, "can't be the destination");
+      if (!S_ISDIR(status.st_mode))
+        throw base::system_error(Kind::kDestination, existing, ENOTDIR, "can't be the destination");
       return {missing.rbegin(), missing.rend()};
     }
     if (errno != ENOENT) throw base::system_error(Kind::kDestination, existing, errno, "can't be the destination");
@@ -95,7 +96,10 @@ void Folder::remove_made() {
 }
 
 Sign::Sign(const Folder& folder, std::int64_t job, int rank)
-    : folder_(folder), signs_(fmt::format(".argosy-{:x}.ranks", job)), name_(fmt::format("{}/{}", signs_, rank)), rank_(rank) {
+    : folder_(folder),
+      signs_(fmt::format(".argosy-{:x}.ranks", job)),
+      name_(fmt::format("{}/{}", signs_, rank)),
+      rank_(rank) {
   if (mkdirat(folder_.fd(), signs_.c_str(), 0700) != 0 && errno != EEXIST) {
     throw base::system_error(Kind::kDestination, folder_.path(), errno, "can't be written");
   }

@@ -1,4 +1,5 @@
-// Folders of a destination, and names beneath them. Nothing here follows a symbolic link out of the folder it was given.
+// Folders of a destination, and names beneath them. Nothing here follows a symbolic link out of the folder it was
+// given.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ class Folder {
   std::string shown(const std::string& name) const;
   // Makes the names in it durable. Throws base::Error (kDestination).
   void sync() const;
-  // Removes the folders that the constructor made, as far as they are empty: a run that put nothing there leaves nothing.
+  // Removes the folders that the constructor made, as far as they are empty: a run that put nothing there leaves
+  // nothing.
   void remove_made();
 
  private:
@@ -30,8 +32,8 @@ class Folder {
   std::vector<std::string> made_;
 };
 
-// A sign that a rank leaves in its folder, so that ranks whose folders are one (a file system that several nodes see) find
-// each other. Removed with the object.
+// A sign that a rank leaves in its folder, so that ranks whose folders are one (a file system that several nodes see)
+// find each other. Removed with the object.
 class Sign {
  public:
   // Blocks, as everything here does. Throws base::Error (kDestination).

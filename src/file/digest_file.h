@@ -9,8 +9,8 @@
 
 namespace argosy::file {
 
-// Of the first `length` bytes of what `fd` refers to. Blocks. Nothing where they can't be read, are fewer, or the job is asked
-// to stop.
+// Of the first `length` bytes of what `fd` refers to. Blocks. Nothing where they can't be read, are fewer, or the job
+// is asked to stop.
 std::optional<base::Digest> digest_of_fd(int fd, std::int64_t length);
 
 // The same by name.

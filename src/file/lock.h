@@ -1,5 +1,5 @@
-// One run at a time on a target: a lock file beside it that names its holder. What holds is the kernel's lock (flock), so a
-// run that was killed leaves a file but no lock.
+// One run at a time on a target: a lock file beside it that names its holder. What holds is the kernel's lock (flock),
+// so a run that was killed leaves a file but no lock.
 #pragma once
 
 #include <string>

@@ -115,7 +115,9 @@ core::Listing Reader::next_entries() {
   return listing;
 }
 
-void Reader::adopt(const core::Page& page) { entries_.insert(entries_.end(), page.entries.begin(), page.entries.end()); }
+void Reader::adopt(const core::Page& page) {
+  entries_.insert(entries_.end(), page.entries.begin(), page.entries.end());
+}
 
 std::shared_ptr<Reader::Open> Reader::opened(std::uint64_t entry) {
   std::shared_ptr<Open> open;

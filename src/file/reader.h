@@ -1,5 +1,6 @@
-// The file source: named files, and standard input, read for an Origin. A file is opened when its first extent is read and
-// held open until it is closed; that it is the file that was announced, and has not changed, is checked at both ends.
+// The file source: named files, and standard input, read for an Origin. A file is opened when its first extent is read
+// and held open until it is closed; that it is the file that was announced, and has not changed, is checked at both
+// ends.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@
 
 namespace argosy::file {
 
-// One file to be read. `path` is where it is, `name` what it is called at the destination; `shown` is how the user named it.
+// One file to be read. `path` is where it is, `name` what it is called at the destination; `shown` is how the user
+// named it.
 struct Named {
   std::string path;
   std::string name;
@@ -35,8 +37,8 @@ class Reader final : public core::Source {
   // `standard_input` opens it when it is first read; it may throw base::Error.
   Reader(std::vector<Named> files, std::function<base::Fd()> standard_input);
 
-  // Looks at every file: what there is to move, and with `digests` also reads every file for its digest. Call it once, before
-  // anything else; blocks.
+  // Looks at every file: what there is to move, and with `digests` also reads every file for its digest. Call it once,
+  // before anything else; blocks.
   Totals scan(bool digests);
 
   core::Listing next_entries() override;

@@ -26,8 +26,8 @@ base::Error failure(const std::string& shown, const char* what) {
   return base::system_error(Kind::kDestination, shown, errno, what);
 }
 
-// A name beside the target, the same in every run and short whatever the target's: a name of 255 bytes has no room for a
-// suffix.
+// A name beside the target, the same in every run and short whatever the target's: a name of 255 bytes has no room for
+// a suffix.
 std::string name_beside(const std::string& path, const char* suffix) {
   return fmt::format(".argosy-{:016x}{}", base::checksum_of(std::as_bytes(std::span(path))), suffix);
 }
@@ -40,7 +40,8 @@ bool has_mtime(const struct stat& status, const core::Entry& entry) {
 
 // The very file that the source is, seen here through the same file system: no two files agree in all of these.
 bool is_source_itself(const struct stat& status, const core::Entry& entry) {
-  return status.st_ino == entry.inode && has_mtime(status, entry) && status.st_ctim.tv_sec == entry.ctime.seconds && status.st_ctim.tv_nsec == entry.ctime.nanoseconds;
+  return status.st_ino == entry.inode && has_mtime(status, entry) && status.st_ctim.tv_sec == entry.ctime.seconds &&
+         status.st_ctim.tv_nsec == entry.ctime.nanoseconds;
 }
 
 }  // namespace
@@ -54,7 +55,8 @@ std::vector<bool> Writer::examine(const core::Page& page) {
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     const core::Entry& entry = page.entries[i];
     if (!entry.readable()) continue;
-    if (folder_ == nullptr) throw base::Error(Kind::kIntegrity, entry.path, 0, "comes although no source could be read");
+    if (folder_ == nullptr)
+      throw base::Error(Kind::kIntegrity, entry.path, 0, "comes although no source could be read");
     if (is_in_place(entry)) continue;
     wanted[i] = true;
     auto target = std::make_shared<Target>();
@@ -127,7 +129,8 @@ void Writer::read_back(const Target& target, std::int64_t length, const base::Di
   if (fdatasync(target.fd.get()) != 0) throw failure(target.shown, "fdatasync");
   static_cast<void>(posix_fadvise(target.fd.get(), 0, 0, POSIX_FADV_DONTNEED));
   const auto again = digest_of_fd(target.fd.get(), length);
-  if (base::interrupted() != 0) throw base::Error(Kind::kDestination, target.shown, EINTR, "reading back was interrupted");
+  if (base::interrupted() != 0)
+    throw base::Error(Kind::kDestination, target.shown, EINTR, "reading back was interrupted");
   struct stat status = {};
   if (fstat(target.fd.get(), &status) != 0) throw failure(target.shown, "can't be read back");
   if (status.st_size != length || again != digest) {

@@ -1,5 +1,5 @@
-// The file sink: writes each file beside its target under a short name of its own, and makes it visible, whole and with its
-// metadata, by one rename (the manner of leveldb's CURRENT: write, sync, rename).
+// The file sink: writes each file beside its target under a short name of its own, and makes it visible, whole and with
+// its metadata, by one rename (the manner of leveldb's CURRENT: write, sync, rename).
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ namespace argosy::file {
 class Writer final : public core::Sink {
  public:
   struct Settings {
-    bool fsync = false;      // durable before it is visible
-    bool read_back = false;  // read again from the device and compared before it is visible
+    bool fsync = false;       // durable before it is visible
+    bool read_back = false;   // read again from the device and compared before it is visible
     bool leave_same = false;  // a target of the source's size and mtime is in place,
     bool checksum = false;    // or rather one of its digest, which the manifest then has
   };

@@ -90,8 +90,12 @@ bool Agreement::reached() {
 Verdict Agreement::verdict() const {
   const Ballot& ballot = state_->all;
   Verdict verdict;
-  verdict.failure = {static_cast<base::Kind>(ballot.kind), ballot.path.data(), ballot.rank,
-                     ballot.host.data(), ballot.error_number, ballot.message.data()};
+  verdict.failure = {static_cast<base::Kind>(ballot.kind),
+                     ballot.path.data(),
+                     ballot.rank,
+                     ballot.host.data(),
+                     ballot.error_number,
+                     ballot.message.data()};
   verdict.succeeded = ballot.succeeded;
   verdict.failed = ballot.failed;
   verdict.bytes = ballot.bytes;

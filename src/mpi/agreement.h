@@ -12,13 +12,13 @@ namespace argosy::mpi {
 
 // One rank's word before, everybody's after. Sums are over all ranks.
 struct Verdict {
-  base::Failure failure;         // the most telling one; its path is cut to 1023 bytes on the way
-  std::int64_t succeeded = 0;    // sum: files, or whatever the phase counts
-  std::int64_t failed = 0;       // sum
-  std::int64_t bytes = 0;        // sum
-  std::int64_t files = 0;        // sum
-  bool open_ended = false;       // any: the bytes are not known
-  int interrupted = 0;           // any: a signal's number
+  base::Failure failure;       // the most telling one; its path is cut to 1023 bytes on the way
+  std::int64_t succeeded = 0;  // sum: files, or whatever the phase counts
+  std::int64_t failed = 0;     // sum
+  std::int64_t bytes = 0;      // sum
+  std::int64_t files = 0;      // sum
+  bool open_ended = false;     // any: the bytes are not known
+  int interrupted = 0;         // any: a signal's number
 };
 
 class Agreement {

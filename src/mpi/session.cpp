@@ -101,15 +101,16 @@ Session::Session() : impl_(std::make_unique<Impl>()) {
   std::array<char, kLongestHost> name{};
   if (gethostname(name.data(), name.size() - 1) != 0) std::strcpy(name.data(), "unknown");
   std::vector<char> names(kLongestHost * static_cast<std::size_t>(impl_->size));
-  check(MPI_Allgather(name.data(), static_cast<int>(kLongestHost), MPI_CHAR, names.data(), static_cast<int>(kLongestHost),
-                      MPI_CHAR, impl_->world),
+  check(MPI_Allgather(name.data(), static_cast<int>(kLongestHost), MPI_CHAR, names.data(),
+                      static_cast<int>(kLongestHost), MPI_CHAR, impl_->world),
         "MPI_Allgather");
   for (int rank = 0; rank < impl_->size; ++rank) {
     impl_->hosts.emplace_back(names.data() + static_cast<std::size_t>(rank) * kLongestHost);
   }
 
   if (node_color_of_own() == MPI_UNDEFINED) {
-    check(MPI_Comm_split_type(impl_->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &impl_->node), "MPI_Comm_split_type");
+    check(MPI_Comm_split_type(impl_->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &impl_->node),
+          "MPI_Comm_split_type");
   } else {
     check(MPI_Comm_split(impl_->world, impl_->rank, 0, &impl_->node), "MPI_Comm_split");
   }
@@ -192,8 +193,8 @@ std::vector<std::string> Session::gather(const std::string& text, double seconds
     }
   }
   std::vector<char> all(static_cast<std::size_t>(total));
-  check(MPI_Igatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR, 0, impl_->world,
-                     &request),
+  check(MPI_Igatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR, 0,
+                     impl_->world, &request),
         "MPI_Igatherv");
   wait(request);
   std::vector<std::string> texts;

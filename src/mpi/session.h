@@ -1,6 +1,6 @@
-// This process's membership in an MPI job: start, who is where, shared memory of a node, the end. Together with the other
-// files of this folder the only place that knows <mpi.h> (MPI 3.1). One thread, the one that made the Session, calls
-// everything here (MPI_THREAD_FUNNELED).
+// This process's membership in an MPI job: start, who is where, shared memory of a node, the end. Together with the
+// other files of this folder the only place that knows <mpi.h> (MPI 3.1). One thread, the one that made the Session,
+// calls everything here (MPI_THREAD_FUNNELED).
 #pragma once
 
 #include <cstddef>
@@ -51,8 +51,8 @@ class Session {
   // Collective: starts an agreement over all ranks (see Agreement).
   Agreement agree(const Verdict& mine);
 
-  // Collective, blocks at most `seconds`: every rank's text at rank 0, in rank order; elsewhere empty. Throws base::Error
-  // (kSystem) when it takes longer.
+  // Collective, blocks at most `seconds`: every rank's text at rank 0, in rank order; elsewhere empty. Throws
+  // base::Error (kSystem) when it takes longer.
   std::vector<std::string> gather(const std::string& text, double seconds);
 
   // Collective: the job's end, with `code` as this process's exit code. Does not return, and does not hang: what

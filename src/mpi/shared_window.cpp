@@ -49,7 +49,8 @@ SharedWindow::SharedWindow(MPI_Comm world, MPI_Comm node, std::size_t bytes) {
   MPI_Group world_group = MPI_GROUP_NULL;
   check(MPI_Comm_group(node, &node_group), "MPI_Comm_group");
   check(MPI_Comm_group(world, &world_group), "MPI_Comm_group");
-  check(MPI_Group_translate_ranks(node_group, ranks, on_node.data(), world_group, in_world.data()), "MPI_Group_translate_ranks");
+  check(MPI_Group_translate_ranks(node_group, ranks, on_node.data(), world_group, in_world.data()),
+        "MPI_Group_translate_ranks");
   check(MPI_Group_free(&node_group), "MPI_Group_free");
   check(MPI_Group_free(&world_group), "MPI_Group_free");
   for (int rank = 0; rank < ranks; ++rank) {
@@ -58,7 +59,8 @@ SharedWindow::SharedWindow(MPI_Comm world, MPI_Comm node, std::size_t bytes) {
     void* memory = nullptr;
     check(MPI_Win_shared_query(window_, rank, &size, &unit, static_cast<void*>(&memory)), "MPI_Win_shared_query");
     if (size == 0) continue;
-    visible_[in_world[static_cast<std::size_t>(rank)]] = {static_cast<const std::byte*>(memory), static_cast<std::size_t>(size)};
+    visible_[in_world[static_cast<std::size_t>(rank)]] = {static_cast<const std::byte*>(memory),
+                                                          static_cast<std::size_t>(size)};
   }
 }
 
@@ -74,7 +76,8 @@ bool SharedWindow::allocate_shared(MPI_Comm node, std::size_t bytes) {
   // Each rank's part is then on its own pages, and may be populated alone.
   check(MPI_Info_set(info, "alloc_shared_noncontig", "true"), "MPI_Info_set");
   void* memory = nullptr;
-  const int code = MPI_Win_allocate_shared(static_cast<MPI_Aint>(bytes), 1, info, node, static_cast<void*>(&memory), &window_);
+  const int code =
+      MPI_Win_allocate_shared(static_cast<MPI_Aint>(bytes), 1, info, node, static_cast<void*>(&memory), &window_);
   check(MPI_Info_free(&info), "MPI_Info_free");
   const bool allocated = code == MPI_SUCCESS;
   if (allocated) own_ = {static_cast<std::byte*>(memory), bytes};

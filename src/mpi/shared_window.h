@@ -12,10 +12,10 @@ namespace argosy::mpi {
 
 class SharedWindow {
  public:
-  // Collective over `node`, blocks. A window can be larger than what backs it (/dev/shm has 64 MB in many containers): Open
-  // MPI then returns an error, and a first touch under MPICH is a SIGBUS. So each rank populates its part, all agree
-  // whether that went well, and if not each falls back to private memory, which no neighbour sees. Throws base::Error
-  // (kSystem) when there is no memory at all.
+  // Collective over `node`, blocks. A window can be larger than what backs it (/dev/shm has 64 MB in many containers):
+  // Open MPI then returns an error, and a first touch under MPICH is a SIGBUS. So each rank populates its part, all
+  // agree whether that went well, and if not each falls back to private memory, which no neighbour sees. Throws
+  // base::Error (kSystem) when there is no memory at all.
   SharedWindow(MPI_Comm world, MPI_Comm node, std::size_t bytes);
   // Collective over the node when the memory is shared.
   ~SharedWindow();

@@ -48,7 +48,8 @@ core::Transport::Ticket MpiTransport::receive(int from, core::Tag tag, std::span
 }
 
 void MpiTransport::cancel(Ticket ticket) {
-  const auto found = std::find_if(pending_.begin(), pending_.end(), [ticket](const Pending& p) { return p.ticket == ticket; });
+  const auto found =
+      std::find_if(pending_.begin(), pending_.end(), [ticket](const Pending& p) { return p.ticket == ticket; });
   if (found == pending_.end()) {
     // It has completed, and poll() may be about to say so.
     for (Completed& one : completed_) {
@@ -70,7 +71,8 @@ std::size_t MpiTransport::poll() {
   indices_.resize(requests_.size());
   statuses_.resize(requests_.size());
   int count = 0;
-  check(MPI_Testsome(narrow(requests_.size()), requests_.data(), &count, indices_.data(), statuses_.data()), "MPI_Testsome");
+  check(MPI_Testsome(narrow(requests_.size()), requests_.data(), &count, indices_.data(), statuses_.data()),
+        "MPI_Testsome");
   if (count <= 0) return 0;
   // Callbacks add and cancel requests: take what has completed out first. Index order is posting order, which is the
   // order in which the messages of one sender came.

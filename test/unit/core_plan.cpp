@@ -20,7 +20,8 @@ TEST(Plan, CoversEveryFileOnce) {
     Planner planner(kChunkSize);
     std::map<std::uint64_t, std::int64_t> sizes;
     for (std::uint64_t entry = 0; entry < 400; ++entry) {
-      const std::int64_t size = random() % 5 == 0 ? static_cast<std::int64_t>(random() % (5 * kChunkSize)) : static_cast<std::int64_t>(random() % 5000);
+      const std::int64_t size = random() % 5 == 0 ? static_cast<std::int64_t>(random() % (5 * kChunkSize))
+                                                  : static_cast<std::int64_t>(random() % 5000);
       sizes[entry] = size;
       planner.add(entry, size, false);
     }

@@ -157,11 +157,12 @@ TEST(Chunk, ImpossibleRecordsAreRefused) {
     return !open_chunk(sealed.slot, why);
   };
   EXPECT_FALSE(refused({data_record(0, 0, 100)}));
-  EXPECT_TRUE(refused({data_record(0, 0, 99)}));                             // a byte of the payload belongs to nobody
-  EXPECT_TRUE(refused({data_record(0, 0, 60), data_record(1, 0, 60)}));      // more than there is
+  EXPECT_TRUE(refused({data_record(0, 0, 99)}));                         // a byte of the payload belongs to nobody
+  EXPECT_TRUE(refused({data_record(0, 0, 60), data_record(1, 0, 60)}));  // more than there is
   EXPECT_TRUE(refused({data_record(0, -1, 100)}));
-  EXPECT_TRUE(refused({data_record(0, 7, 100)}));                            // not on a leaf
-  EXPECT_TRUE(refused({data_record(0, INT64_MAX / base::kLeafSize * base::kLeafSize, INT64_MAX), data_record(0, 0, 1)}));
+  EXPECT_TRUE(refused({data_record(0, 7, 100)}));  // not on a leaf
+  EXPECT_TRUE(
+      refused({data_record(0, INT64_MAX / base::kLeafSize * base::kLeafSize, INT64_MAX), data_record(0, 0, 1)}));
   Record negative = data_record(0, 0, -5);
   EXPECT_TRUE(refused({negative, data_record(0, 0, 100)}));
   Record unknown = data_record(0, 0, 100);
@@ -205,7 +206,8 @@ TEST(Digest, IsTheSameInAnyOrderAndForEveryChunkSize) {
     base::Digest sum;
     for (std::size_t at = (data.size() - 1) / chunk * chunk + chunk; at > 0;) {
       at -= chunk;
-      sum += base::digest_of(std::span(data).subspan(at, std::min(chunk, data.size() - at)), static_cast<std::int64_t>(at));
+      sum += base::digest_of(std::span(data).subspan(at, std::min(chunk, data.size() - at)),
+                             static_cast<std::int64_t>(at));
     }
     EXPECT_EQ(sum, whole);
   }

@@ -1,4 +1,5 @@
-// Whole transfers over chain, two-tree and ring: any number of ranks, any root, the fewest slots allowed, any rank that fails.
+// Whole transfers over chain, two-tree and ring: any number of ranks, any root, the fewest slots allowed, any rank that
+// fails.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -55,8 +56,8 @@ class World {
   World(const std::string& kind, const std::vector<bool>& writes, const std::vector<MemorySource::File>& files,
         std::size_t reading, std::size_t lane_slots)
       : World(make_node_route(kind, writes), static_cast<int>(writes.size()), files, reading, lane_slots) {}
-  World(std::unique_ptr<core::Route> route, int ranks, const std::vector<MemorySource::File>& files, std::size_t reading,
-        std::size_t lane_slots)
+  World(std::unique_ptr<core::Route> route, int ranks, const std::vector<MemorySource::File>& files,
+        std::size_t reading, std::size_t lane_slots)
       : fabric_(ranks), route_(std::move(route)) {
     const int root = route_->root();
     for (int rank = 0; rank < ranks; ++rank) {
@@ -206,8 +207,10 @@ TEST_P(EngineRoutes, NodesThatHaveItStillRelay) {
 // Ranks that write nothing (their folder is another's, or can't be made) hand on all the same.
 TEST_P(EngineRoutes, RanksThatOnlyHandOn) {
   const auto files = some_files();
-  for (const std::vector<bool>& writes : std::vector<std::vector<bool>>{
-           {true, false, false, false}, {false, false, false, true}, {false, true, false, false}, {true, false, true, false}}) {
+  for (const std::vector<bool>& writes : std::vector<std::vector<bool>>{{true, false, false, false},
+                                                                        {false, false, false, true},
+                                                                        {false, true, false, false},
+                                                                        {true, false, true, false}}) {
     World world(kind(), writes, files, 1, 2);
     ASSERT_TRUE(world.run());
     for (std::size_t rank = 0; rank < writes.size(); ++rank) {

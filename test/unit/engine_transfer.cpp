@@ -88,8 +88,10 @@ INSTANTIATE_TEST_SUITE_P(SharedAndSlots, EngineTransfer,
 TEST_P(EngineTransfer, MovesFilesOfEverySize) {
   std::vector<MemorySource::File> files;
   int number = 0;
-  for (const std::int64_t size : {std::int64_t{0}, std::int64_t{1}, kChunk - 1, kChunk, kChunk + 1, 3 * kChunk, 7 * kChunk + 5}) {
-    files.push_back({"f" + std::to_string(number), noise(static_cast<std::size_t>(size), static_cast<unsigned>(number))});
+  for (const std::int64_t size :
+       {std::int64_t{0}, std::int64_t{1}, kChunk - 1, kChunk, kChunk + 1, 3 * kChunk, 7 * kChunk + 5}) {
+    files.push_back(
+        {"f" + std::to_string(number), noise(static_cast<std::size_t>(size), static_cast<unsigned>(number))});
     ++number;
   }
   MemorySource source(files);

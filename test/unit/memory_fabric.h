@@ -1,5 +1,5 @@
-// Ranks in one process: a Transport that keeps messages in queues, a Source and a Sink in memory. What an engine does is
-// then one thread's sequence of steps, the same in every run.
+// Ranks in one process: a Transport that keeps messages in queues, a Source and a Sink in memory. What an engine does
+// is then one thread's sequence of steps, the same in every run.
 #pragma once
 
 #include <algorithm>
@@ -87,7 +87,8 @@ inline void MemoryTransport::send(int to, core::Tag tag, std::span<const std::by
   fabric_.inbox[to].push_back(std::move(message));
 }
 
-inline core::Transport::Ticket MemoryTransport::receive(int from, core::Tag tag, std::span<std::byte> into, Received received) {
+inline core::Transport::Ticket MemoryTransport::receive(int from, core::Tag tag, std::span<std::byte> into,
+                                                        Received received) {
   posted_.push_back({next_, from, tag, into, std::move(received)});
   return next_++;
 }
