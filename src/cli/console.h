@@ -19,9 +19,6 @@ class Console : public command::Observer {
   // Hands over the job's result; call it once, when it stands. Blocks, bounded by seconds. Returns the code with which
   // rank 0 shall end: 0 where the supervisor ends with the report's (a launcher would bury anything else in a banner).
   virtual int finish(const command::Report& report) = 0;
-  // The job can't go on: shows `line` (without "argosy: "), and the job ends with `exit`. Blocks for two seconds at
-  // most.
-  virtual void fatal(int exit, const std::string& line) = 0;
   // The user's standard input, to be read(2) until it ends; a supervisor that dies makes it fail, not end. Throws
   // base::Error (kSystem) where it can't be reached. Blocks for two seconds at most.
   virtual base::Fd open_standard_input() = 0;

@@ -132,7 +132,7 @@ Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& se
   const Broadcast broadcast(options, asked, session);
   MoveTask task;
   task.command = "bcast";
-  task.sources = asked;
+  task.sources = static_cast<const Sources&>(asked);
   task.directory = asked.directory;
   task.root = 0;
   task.wants = [&](int rank) { return broadcast.writes(rank); };

@@ -47,7 +47,7 @@ Report send(const Options& options, mpi::Session& session, const Surroundings& s
 
   MoveTask task;
   task.command = "send";
-  task.sources = asked;
+  task.sources = static_cast<const Sources&>(asked);
   task.directory = asked.directory;
   task.root = asked.from;
   task.reads = [&asked](int rank) { return rank == asked.from; };

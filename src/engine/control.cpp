@@ -127,7 +127,7 @@ void Control::receive_answer(Child& child) {
   });
 }
 
-void Control::answer(core::Answer own) { count(own); }
+void Control::answer(const core::Answer& own) { count(own); }
 
 void Control::count(const core::Answer& answer) {
   Vote& vote = votes_[answer.page];

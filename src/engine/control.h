@@ -42,7 +42,7 @@ class Control {
   // The root's decision on a page, where others read the source too.
   void send_grant(const core::Answer& grant);
   // This rank's own destination's word on a page.
-  void answer(core::Answer own);
+  void answer(const core::Answer& own);
   // What this rank's own destination has done since it was last asked; it travels with the next receipt.
   void add(const core::Receipt& own);
   // Starts what can be started; true when anything was. Throws base::Error (kIntegrity) when a message is damaged or

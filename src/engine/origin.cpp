@@ -313,7 +313,7 @@ void Origin::finish_if_read(std::uint64_t entry) {
   const bool failed = open.failure != base::Kind::kNone;
   // The root looks last, once all the others' extents have passed.
   if (shared_ && walks_ && !failed && !open.ended && open.bytes < open.size) return;
-  const Account account = std::move(open);
+  const Account account = open;
   accounts_.erase(found);
   core::Record end;
   end.kind = core::Record::Kind::kEnd;

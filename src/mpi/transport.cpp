@@ -77,6 +77,7 @@ std::size_t MpiTransport::poll() {
   // Callbacks add and cancel requests: take what has completed out first. Index order is posting order, which is the
   // order in which the messages of one sender came.
   std::vector<std::pair<int, int>> order;
+  order.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) order.emplace_back(indices_[static_cast<std::size_t>(i)], i);
   std::sort(order.begin(), order.end());
   completed_.clear();

@@ -111,6 +111,21 @@ def send(argosy):
     return run
 
 
+@pytest.fixture
+def bcast(argosy):
+    """As send, with bcast: every rank a node of its own, unless `a_node` says how many share one (0: all)."""
+
+    def run(*arguments, a_node=1, env=None, **options):
+        if a_node:
+            env = dict(env or {}, ARGOSY_RANKS_A_NODE=str(a_node))
+        result = argosy("bcast", "--json", "--progress", "none", *arguments, env=env, **options)
+        if result.out.strip() or result.code == 0:
+            assert result.report["exit"] == result.code, result
+        return result
+
+    return run
+
+
 @pytest.fixture(params=[SELF, UNDER], ids=repr)
 def launch(request):
     return request.param
