@@ -30,6 +30,9 @@ class Broadcast {
     copies_ = asked.directory.find("%r") != std::string::npos;
     for (int rank = 0; rank < session.size(); ++rank) {
       if (leads(rank)) ++nodes_;
+      const auto together =
+          std::count(leader_of_.begin(), leader_of_.end(), leader_of_[static_cast<std::size_t>(rank)]);
+      most_on_a_node_ = std::max(most_on_a_node_, static_cast<int>(together));
       if (leader_of_[static_cast<std::size_t>(rank)] == leader_of_[static_cast<std::size_t>(session.rank())])
         ++on_my_node_;
     }
@@ -53,8 +56,11 @@ class Broadcast {
     const auto memory = static_cast<std::size_t>(options_.common.memory);
     if (!copies_ || on_my_node_ == 1) return leads(session_.rank()) ? memory : 0;
     const std::size_t copies = static_cast<std::size_t>(on_my_node_ - 1);
-    const std::size_t a_copy = std::min(kCopySlots * slot_bytes(largest_chunk()), memory / 2 / copies);
-    return leads(session_.rank()) ? memory - copies * a_copy : a_copy;
+    // One slot at least: without shared memory a rank can receive in no other way.
+    const std::size_t slot = slot_bytes(largest_chunk());
+    const std::size_t a_copy = std::max(slot, std::min(kCopySlots * slot, memory / 2 / copies));
+    const std::size_t leader = memory > copies * a_copy + memory / 4 ? memory - copies * a_copy : memory / 4;
+    return leads(session_.rank()) ? leader : a_copy;
   }
 
   Way choose(const Found& found, const std::vector<bool>& writing, Report& report) const {
@@ -103,7 +109,9 @@ class Broadcast {
   }
 
   std::int64_t largest_chunk() const {
-    std::int64_t largest = options_.common.memory / kSlotsWanted;
+    if (options_.common.chunk_size > 0) return options_.common.chunk_size;
+    std::int64_t largest =
+        options_.common.memory / std::max<std::int64_t>(kSlotsWanted, copies_ ? 4 * most_on_a_node_ : 0);
     // Where nobody has said that the cards are faster, the small chunk: on a slow card a large one costs its wire time
     // a hop.
     if (asked_.link_rate == 0) largest = std::min(largest, kDefaultLargest);
@@ -119,6 +127,7 @@ class Broadcast {
   bool copies_ = false;
   int nodes_ = 0;
   int on_my_node_ = 0;
+  int most_on_a_node_ = 0;
   core::Link link_;
 };
 
@@ -139,6 +148,7 @@ Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& se
   task.reads = [&](int rank) { return rank == 0 || (asked.shared_source && broadcast.leads(rank)); };
   task.folders_may_be_shared = true;
   task.leave_same = true;
+  task.limit_cards_only = true;
   task.checksum = asked.checksum;
   task.explain = asked.explain;
   task.choose = [&](const Found& found, const std::vector<bool>& writing, Report& report) {
@@ -146,7 +156,7 @@ Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& se
   };
   task.pool_bytes = broadcast.pool_bytes();
   Report report = move_files(options, session, surroundings, task);
-  if (!asked.explain) report.limited_by = limiting_stage(report.ranks, report.seconds.transfer);
+  if (report.bytes_moved > 0) report.limited_by = limiting_stage(report.ranks, report.seconds.transfer);
   return report;
 }
 

@@ -194,6 +194,7 @@ class Move {
     settings.origin.chunk_size = way_.chunk_size;
     settings.origin.ahead = std::max<std::size_t>(1, std::min<std::size_t>(8, pools_->reading.slots() / 2));
     settings.relay.bwlimit = options_.common.bwlimit;
+    settings.relay.limit_local = !task_.limit_cards_only;
     // With slots of its own a rank that falls behind frees its neighbour's; over a direct route nobody else waits for
     // them.
     if (way_.route->lanes() > 1 || destinations_ > 1) settings.relay.held_most = kHeldMost;

@@ -51,6 +51,8 @@ struct MoveTask {
   bool leave_same = false;
   // It is so only when its digest is the source's.
   bool checksum = false;
+  // The bandwidth limit is one for cards: what stays on a node goes free.
+  bool limit_cards_only = false;
   // Nothing moves: the report tells what would go which way.
   bool explain = false;
   // Called on every rank after the scan, with who writes; may add to the report.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/activity.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
@@ -28,9 +29,11 @@ constexpr std::chrono::milliseconds kLastWords(500);
 
 }  // namespace
 
-double patience(const CommonOptions& options, std::int64_t chunk_size) {
+double patience(const CommonOptions& options) {
   if (options.stall_timeout <= 0 || options.bwlimit == 0) return options.stall_timeout;
-  return std::max(options.stall_timeout, 4 * static_cast<double>(chunk_size) / static_cast<double>(options.bwlimit));
+  // Commands choose chunks of an eighth of a second, but none smaller than a leaf.
+  const std::int64_t chunk = std::max({options.chunk_size, options.bwlimit / 8, base::kLeafSize});
+  return std::max(options.stall_timeout, 4 * static_cast<double>(chunk) / static_cast<double>(options.bwlimit));
 }
 
 Phases::Phases(mpi::Session& session, const CommonOptions& options, Observer* observer)
@@ -38,7 +41,7 @@ Phases::Phases(mpi::Session& session, const CommonOptions& options, Observer* ob
       options_(options),
       observer_(observer),
       workers_(kIoThreads),
-      pulse_(session.transport(), session.hosts(), patience(options, options.chunk_size)),
+      pulse_(session.transport(), session.hosts(), patience(options)),
       idle_since_(Clock::now()),
       watched_(idle_since_) {
   // The loop sleeps for tens of microseconds; the default slack alone is 50. Without it the sleep is longer, no more.

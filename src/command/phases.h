@@ -73,7 +73,7 @@ class Phases {
   std::chrono::steady_clock::time_point watched_;
 };
 
-// The stall timeout in seconds, made long enough for a few chunks of `chunk_size` bytes at the bandwidth limit.
-double patience(const CommonOptions& options, std::int64_t chunk_size);
+// The stall timeout in seconds, made long enough for a few chunks at the bandwidth limit.
+double patience(const CommonOptions& options);
 
 }  // namespace argosy::command

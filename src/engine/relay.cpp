@@ -244,7 +244,9 @@ bool Relay::start_sends() {
       best = &link;
       chunk = *next;
     }
-    if (best == nullptr || !may_send_now(best->ready.at(chunk)->bytes().size())) return any;
+    if (best == nullptr) return any;
+    const bool free = best->local && !settings_.limit_local;
+    if (!free && !may_send_now(best->ready.at(chunk)->bytes().size())) return any;
     start_send(*best, chunk);
     any = true;
   }

@@ -62,6 +62,7 @@ class Relay {
     int in_flight_local = 16;  // references under way to a neighbour on this node
     int held_most = 16;        // a lender's slots that this rank holds before it copies to its own
     std::int64_t bwlimit = 0;  // bytes a second out of this rank, 0: no limit
+    bool limit_local = true;   // it holds for what stays on the node, too
   };
   // All of them outlive the relay. `pools` has one for each lane of the route, for what comes from other nodes.
   // `arrived` is called for each chunk that this rank gets, and where it is a destination for those that it puts in.
