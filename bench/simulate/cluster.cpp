@@ -226,7 +226,8 @@ class Simulation {
     }
     const std::size_t number = unused_.back();
     unused_.pop_back();
-    const double alone = static_cast<double>(bytes_of(message.chunk)) / cluster_.bytes_per_second * kASecond;
+    const double alone = static_cast<double>(bytes_of(message.chunk)) / cluster_.bytes_per_second * kASecond *
+                         (1 + cluster_.jitter * noise(message));
     flows_[number] = {rank, message.to, message.lane, message.chunk, alone, std::max(now_, message.ready), 0, 0, true};
     sender.sends.push_back(number);
     receiver.receives.push_back(number);
@@ -269,8 +270,8 @@ class Simulation {
     touch_senders(flow.to);
   }
 
-  // The flows on a card share its rate equally, each direction by itself, and those on a rack's uplink that one's; what
-  // one can't use the others don't get.
+  // The flows on a card share its rate equally, each direction by itself, and those on a rack's uplink that one's;
+  // what one can't use the others don't get.
   void share_anew(int from, int to) {
     for (const int rank : {from, to}) {
       for (const std::size_t number : node(rank).sends) share(number);
@@ -297,6 +298,14 @@ class Simulation {
     flow.share = share;
     flow.end = std::max(now_, flow.since + static_cast<Time>(std::llround(flow.left / share)));
     events_[flow.end].push_back({.flow = number});
+  }
+
+  // Between -1 and 1, the same for the same message (the last steps of splitmix64).
+  static double noise(const Message& message) {
+    std::uint64_t bits = message.chunk * 0x9E3779B97F4A7C15ULL ^ static_cast<std::uint64_t>(message.to) << 32;
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9ULL;
+    bits = (bits ^ bits >> 27) * 0x94D049BB133111EBULL;
+    return static_cast<double>((bits ^ bits >> 31) >> 11) / static_cast<double>(1ULL << 52) - 1;
   }
 
   double speed(int rank) const { return rank == cluster_.slow_node ? cluster_.slow_share : 1; }

@@ -1,6 +1,6 @@
 // A cluster under a simulated clock: the routes of core/ move a stream over cards that have a latency and a rate.
-// Discrete events, nothing random: the same call gives the same times. For the program simulate, and for the unit
-// tests, which hold the predictions of core/predict.h and the routes' need for slots against it.
+// Discrete events, nothing random (jitter is a hash): the same call gives the same times. For the program simulate,
+// and for the unit tests, which hold the predictions of core/predict.h and the routes' need for slots against it.
 //
 // The model. A node is a rank with one card, full duplex, of a rate. A message costs alpha seconds before its first
 // byte flows. It may begin when the sender holds the chunk and the receiver has a free slot on the chunk's lane (a
@@ -28,6 +28,7 @@ struct Cluster {
   double oversubscription = 1;       // the rates of a rack's cards together, over its uplink's
   int slow_node = core::kNobody;     // its card has
   double slow_share = 0.5;           // this share of the rate
+  double jitter = 0;                 // messages take longer or shorter on the wire by up to this share
 };
 
 struct Outcome {

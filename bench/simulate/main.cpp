@@ -64,6 +64,8 @@ void declare(CLI::App& app, Settings& settings) {
   app.add_option("--slow-node", cluster.slow_node, "a node whose card is slower (none)")->check(CLI::NonNegativeNumber);
   app.add_option("--slow-share", cluster.slow_share, "its card's share of the rate (0.5)")
       ->check(CLI::Range(0.001, 1.0));
+  app.add_option("--jitter", cluster.jitter, "by what share messages take longer or shorter, at most (0)")
+      ->check(CLI::Range(0.0, 1.0));
   app.add_flag("--csv", settings.csv, "for bench/plot");
 }
 

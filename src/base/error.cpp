@@ -37,7 +37,7 @@ std::size_t utf8_length(std::string_view bytes) {
 int severity(Kind kind) {
   // The order of DESIGN's table: 6, 5, 7, 4, 3; wrong usage ends a job before anything else can happen.
   constexpr std::array kOrder = {Kind::kNone,   Kind::kUsage,     Kind::kSource, Kind::kDestination,
-                                Kind::kOrigin, Kind::kIntegrity, Kind::kSystem};
+                                 Kind::kOrigin, Kind::kIntegrity, Kind::kSystem};
   return static_cast<int>(std::find(kOrder.begin(), kOrder.end(), kind) - kOrder.begin());
 }
 

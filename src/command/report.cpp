@@ -177,7 +177,12 @@ nlohmann::json to_json(const Report& report) {
   if (!report.digest.empty()) document["digest"] = report.digest;
   if (!report.name.empty()) put_bytes(document, "name", report.name);
   put_routes(document, report);
-  for (const RankReport& rank : report.ranks) document["ranks"].push_back(rank_to_json(rank));
+  for (const RankReport& rank : report.ranks) {
+    nlohmann::json one = rank_to_json(rank);
+    const double seconds = report.seconds.transfer;
+    one["rate"] = seconds > 0 ? static_cast<double>(rank.bytes_written) / seconds : 0.0;
+    document["ranks"].push_back(std::move(one));
+  }
   for (const base::Failure& failure : report.errors) document["errors"].push_back(failure_to_json(failure));
   return document;
 }

@@ -84,8 +84,14 @@ struct Session::Impl {
 };
 
 Session::Session() : impl_(std::make_unique<Impl>()) {
+  int running = 0;
   int provided = 0;
-  check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+  check(MPI_Initialized(&running), "MPI_Initialized");
+  if (running != 0) {
+    check(MPI_Query_thread(&provided), "MPI_Query_thread");
+  } else {
+    check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+  }
   if (provided < MPI_THREAD_FUNNELED) {
     throw base::Error(base::Kind::kSystem, {}, 0, "this MPI can't be used by a program with threads");
   }

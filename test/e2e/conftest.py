@@ -113,11 +113,10 @@ def send(argosy):
 
 @pytest.fixture
 def bcast(argosy):
-    """As send, with bcast: every rank a node of its own, unless `a_node` says how many share one (0: all)."""
+    """As send, with bcast: every rank a node of its own, or all on one."""
 
-    def run(*arguments, a_node=1, env=None, **options):
-        if a_node:
-            env = dict(env or {}, ARGOSY_RANKS_A_NODE=str(a_node))
+    def run(*arguments, one_node=False, **options):
+        env = {} if one_node else harness.NETWORK
         result = argosy("bcast", "--json", "--progress", "none", *arguments, env=env, **options)
         if result.out.strip() or result.code == 0:
             assert result.report["exit"] == result.code, result

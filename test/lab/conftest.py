@@ -1,4 +1,4 @@
-"""A lab of three hosts for the tests of this folder, in namespaces of its own (sandbox): pytest starts itself again in there.
+"""A lab for the tests of each file of this folder (three hosts, or as its LAB says), in namespaces of its own (sandbox): pytest starts itself again in there.
 Where no lab can be made (no root, no iproute2, a container that forbids it) it ends with 77, which CTest calls skipped."""
 
 import os
@@ -32,9 +32,12 @@ def pytest_configure(config):
 
 
 class Lab:
-    """Three hosts h1, h2, h3; disk(1) is h1's /scratch as seen from here."""
+    """Hosts h1, h2, ...; disk(1) is h1's /scratch as seen from here."""
 
     launcher_args = subprocess.run([str(HERE / "launcher-args"), harness.MPI], check=True, capture_output=True, text=True).stdout
+
+    def __init__(self, hosts):
+        self.hosts = range(1, hosts + 1)
 
     @staticmethod
     def run(script, *arguments):
@@ -45,15 +48,16 @@ class Lab:
         return Path(f"/run/argosy-lab/disks/h{host}")
 
     def fresh(self):
-        for host in (1, 2, 3):
+        for host in self.hosts:
             self.run("link", f"h{host}", "up")
             subprocess.run(["find", str(self.disk(host)), "-mindepth", "1", "-delete"], check=True)
 
 
-@pytest.fixture(scope="session")
-def standing_lab():
-    lab = Lab()
-    lab.run("up", "3", "1gbit")
+@pytest.fixture(scope="module")
+def standing_lab(request):
+    hosts, *rates = getattr(request.module, "LAB", (3, "1gbit"))
+    lab = Lab(hosts)
+    lab.run("up", str(hosts), *rates)
     yield lab
     lab.run("down")
 
@@ -66,17 +70,18 @@ def lab(standing_lab):
 
 @pytest.fixture
 def start(lab, tmp_path):
-    """start(*arguments, by="self"): `argosy send --json ARGUMENTS` on the lab, by argosy's own launcher (with --hosts given
+    """start(*arguments, by="self", command="send"): `argosy send --json ARGUMENTS` on the lab, by argosy's own launcher (with --hosts given
     among the arguments) or by="mpiexec" on h1 and h2. No process of it may be left at the end."""
     jobs = []
 
-    def start(*arguments, by="self", timeout=60, cwd=None, launcher_args=None, stdin=None):
-        words = ["send", "--json", "--progress", "none", *map(str, arguments)]
+    def start(*arguments, by="self", timeout=60, cwd=None, launcher_args=None, stdin=None, command="send",
+              env=None):
+        words = [command, "--json", "--progress", "none", *map(str, arguments)]
         if by == "self":
             argv = [harness.ARGOSY, *words, f"--launcher-args={launcher_args or lab.launcher_args}"]
         else:
             argv = [str(HERE / "mpiexec"), harness.MPI, by, harness.ARGOSY, *words]
-        job = Job(argv, environment(), stdin, cwd or tmp_path, timeout)
+        job = Job(argv, environment(env), stdin, cwd or tmp_path, timeout)
         jobs.append(job)
         return job
 
