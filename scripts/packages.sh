@@ -8,7 +8,7 @@ declare -A argosy_packages=(
   [mpich]="libmpich-dev mpich"
   [test]="python3 python3-pytest python3-pytest-xdist iproute2 util-linux"
   [lint]="clang-format clang-tidy"
-  [bench]="rsync python3-mpi4py"
+  [bench]="rsync iperf3 python3-mpi4py python3-matplotlib"
 )
 
 install_packages() {

@@ -12,8 +12,12 @@ namespace argosy::engine {
 
 namespace {
 
-// The next page is taken only while fewer files than these are unfinished: what bounds the manifest that is held.
-constexpr std::size_t kUnfinishedFiles = 4 * core::kEntriesAPage;
+// The next page is taken only while fewer files than these are unfinished: what bounds the manifest that is held. Where
+// several origins take turns they must be enough for two rounds of chunks full of small files: a round without a chunk
+// for every origin would wait for a page that waits for the round.
+std::size_t most_unfinished_files(int origins) {
+  return std::max(4 * core::kEntriesAPage, 2 * static_cast<std::size_t>(origins) * core::kExtentsAChunk);
+}
 
 base::Failure integrity(const std::string& path, std::string message) {
   return {base::Kind::kIntegrity, path, -1, {}, 0, std::move(message)};
@@ -21,10 +25,14 @@ base::Failure integrity(const std::string& path, std::string message) {
 
 }  // namespace
 
-Destination::Destination(Workers& workers, Relay& relay, Control& control, core::Sink& sink)
-    : workers_(workers), relay_(relay), control_(control), sink_(sink) {}
+Destination::Destination(int origins, Workers& workers, Relay& relay, Control& control, core::Sink& sink)
+    : most_unfinished_(most_unfinished_files(origins)),
+      workers_(workers),
+      relay_(relay),
+      control_(control),
+      sink_(sink) {}
 
-bool Destination::has_room() const { return !examining_ && files_.size() < kUnfinishedFiles; }
+bool Destination::has_room() const { return !examining_ && files_.size() < most_unfinished_; }
 
 bool Destination::step() {
   if (done_) return false;

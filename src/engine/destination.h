@@ -36,7 +36,8 @@ class Destination {
     std::string name;                    // of the last file committed or in place
   };
   // All of them outlive the destination.
-  Destination(Workers& workers, Relay& relay, Control& control, core::Sink& sink);
+  // `origins` ranks put chunks in.
+  Destination(int origins, Workers& workers, Relay& relay, Control& control, core::Sink& sink);
 
   // A page may come: the files that are unfinished are not too many.
   bool has_room() const;
@@ -89,6 +90,7 @@ class Destination {
   void give_up(std::string why);
   void end_stream();
 
+  std::size_t most_unfinished_;
   Workers& workers_;
   Relay& relay_;
   Control& control_;

@@ -14,7 +14,7 @@ Transfer::Transfer(core::Transport& transport, Workers& workers, Pools& pools, c
   if (source != nullptr)
     origin_ = std::make_unique<Origin>(transport.rank(), route, workers, pools.reading, relay_, control_, *source,
                                        settings.origin);
-  if (sink != nullptr) destination_ = std::make_unique<Destination>(workers, relay_, control_, *sink);
+  if (sink != nullptr) destination_ = std::make_unique<Destination>(route.origins(), workers, relay_, control_, *sink);
   Control::Handlers handlers;
   listens_ = origin_ && route.root() != transport.rank();
   if (destination_ || listens_) {

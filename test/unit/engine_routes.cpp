@@ -239,6 +239,18 @@ TEST_P(EngineRoutes, AnUnreadableExtentFailsItsFileOnly) {
   }
 }
 
+// More origins than a few pages of small files have chunks.
+TEST_P(EngineRoutes, ManySmallFilesOverManyRanks) {
+  std::vector<MemorySource::File> files;
+  for (int i = 0; i < 9000; ++i) files.push_back({"f" + std::to_string(i), "x"});
+  World world(kind(), 20, 0, true, files, 1, 2);
+  for (const auto& node : world.nodes) {
+    if (node->source) node->source->a_page = core::kEntriesAPage;
+  }
+  ASSERT_TRUE(world.run());
+  for (const auto& node : world.nodes) EXPECT_EQ(node->sink->visible.size(), files.size());
+}
+
 TEST_P(EngineRoutes, AChangedSourceIsSeenNowhere) {
   World world(kind(), 4, 0, true, {{"a", noise(9 * kChunk, 1)}, {"b", noise(10, 2)}}, 2, 2);
   world.nodes[0]->source->changed = {0};

@@ -132,12 +132,12 @@ class MemorySource final : public core::Source {
     bool missing = false;
     bool open_ended = false;
   };
-  explicit MemorySource(std::vector<File> files, std::size_t a_page = core::kEntriesAPage)
-      : files_(std::move(files)), a_page_(a_page) {}
+  explicit MemorySource(std::vector<File> files, std::size_t entries_a_page = core::kEntriesAPage)
+      : a_page(entries_a_page), files_(std::move(files)) {}
 
   core::Listing next_entries() override {
     core::Listing listing;
-    while (listed_ < files_.size() && listing.entries.size() < a_page_) {
+    while (listed_ < files_.size() && listing.entries.size() < a_page) {
       const File& file = files_[listed_++];
       core::Entry entry;
       entry.path = file.name;
@@ -164,6 +164,7 @@ class MemorySource final : public core::Source {
     if (changed.contains(entry)) throw base::Error(base::Kind::kSource, files_.at(entry).name, 0, "changed");
   }
 
+  std::size_t a_page;  // entries
   std::map<std::uint64_t, std::int64_t> fail_reads_from;
   std::set<std::uint64_t> changed;
   std::vector<std::uint64_t> closed;
@@ -171,7 +172,6 @@ class MemorySource final : public core::Source {
 
  private:
   std::vector<File> files_;
-  std::size_t a_page_;
   std::size_t listed_ = 0;
 };
 

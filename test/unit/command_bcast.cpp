@@ -1,0 +1,48 @@
+// Which stage is named as the one that limited a transfer.
+#include "command/bcast.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace argosy::command {
+namespace {
+
+std::vector<RankReport> chain_of(int ranks) {
+  std::vector<RankReport> all(static_cast<std::size_t>(ranks));
+  for (int rank = 0; rank < ranks; ++rank) {
+    RankReport& one = all[static_cast<std::size_t>(rank)];
+    one.rank = rank;
+    one.host = "h" + std::to_string(rank + 1);
+    if (rank + 1 < ranks) one.links = {{rank + 1, 5.0}};
+  }
+  return all;
+}
+
+TEST(LimitingStage, IsTheLastLinkThatKeptTheOthersWaiting) {
+  auto ranks = chain_of(5);
+  // The card of h4 is slow: what comes before it waits for it, what comes after has time.
+  ranks[0].links[0].busy = 9.7;
+  ranks[1].links[0].busy = 9.6;
+  ranks[2].links[0].busy = 9.8;
+  EXPECT_EQ(limiting_stage(ranks, 10), "network into h4 (98 % busy)");
+}
+
+TEST(LimitingStage, MayBeADiskTheSourceOrHashing) {
+  auto ranks = chain_of(3);
+  ranks[2].disk = 9;
+  EXPECT_EQ(limiting_stage(ranks, 10), "disk of h3 (90 % busy)");
+  ranks[2].disk = 0;
+  ranks[0].source = 8;
+  EXPECT_EQ(limiting_stage(ranks, 10), "source on h1 (80 % busy)");
+  ranks[1].hash = 9.5;
+  EXPECT_EQ(limiting_stage(ranks, 10), "hash on h2 (95 % busy)");
+}
+
+TEST(LimitingStage, IsNothingWhenNothingTookTime) {
+  EXPECT_EQ(limiting_stage(chain_of(1), 0), "");
+  EXPECT_EQ(limiting_stage(chain_of(1), 1), "");
+}
+
+}  // namespace
+}  // namespace argosy::command
