@@ -27,8 +27,7 @@ std::string_view name_of(const command::BcastOptions& /*bcast*/) { return "bcast
 
 // What --explain shows.
 std::string prediction(const command::Report& report) {
-  std::string text = fmt::format("{} bytes; lower bound from one root, one message at a time on a card: {:.4f} s\n",
-                                 report.bytes, report.lower_bound);
+  std::string text = fmt::format("{} bytes; no route takes less than {:.4f} s\n", report.bytes, report.lower_bound);
   for (const command::RouteReport& route : report.predicted) {
     text += fmt::format("  {:<9} {:>10.4f} s in chunks of {}{}\n", route.route, route.seconds,
                         format_size(route.chunk_size), route.route == report.route ? "  <- chosen" : "");

@@ -22,6 +22,10 @@ constexpr std::int64_t kSlotsWanted = 16;
 // The slots of a rank that gets its copy from its node's leader: what it falls behind by, it holds itself.
 constexpr std::size_t kCopySlots = 2;
 
+// What is within these of the busiest stage is as busy; a rank that waited for so much of the time starved.
+constexpr double kAsBusy = 0.9;
+constexpr double kStarving = 0.4;
+
 class Broadcast {
  public:
   Broadcast(const Options& options, const BcastOptions& asked, mpi::Session& session)
@@ -67,7 +71,7 @@ class Broadcast {
     const core::Choice choice = pick(found.bytes);
     report.route = core::name_of(choice.route);
     report.chunk_size = choice.chunk;
-    report.lower_bound = core::lower_bound_seconds(nodes_, found.bytes, choice.chunk, link_);
+    report.lower_bound = lower_bound(found.bytes);
     for (const auto kind : {core::RouteKind::kChain, core::RouteKind::kTwoTree, core::RouteKind::kRing}) {
       if (kind == core::RouteKind::kRing && !asked_.shared_source) continue;
       const std::int64_t chunk = best_chunk(kind, found.bytes);
@@ -91,6 +95,14 @@ class Broadcast {
   std::int64_t best_chunk(core::RouteKind route, std::int64_t bytes) const {
     if (options_.common.chunk_size > 0) return options_.common.chunk_size;
     return core::best_chunk(route, nodes_, bytes, link_, largest_chunk());
+  }
+
+  // No route takes less. The alpha of a message may pass while another one has the wire, so it does not count here.
+  double lower_bound(std::int64_t bytes) const {
+    const core::Link wire{0, link_.beta_seconds_per_byte, 1};
+    const double from_root = core::lower_bound_seconds(nodes_, bytes, base::kLeafSize, wire);
+    if (!asked_.shared_source) return from_root;
+    return wire.beta_seconds_per_byte * static_cast<double>(bytes) * (nodes_ - 1) / nodes_;
   }
 
   // The route that was asked for, or the one with the shortest predicted time, with its chunk size.
@@ -165,28 +177,32 @@ std::string limiting_stage(const std::vector<RankReport>& ranks, double seconds)
   struct Stage {
     std::string name;
     double busy = 0;
-    int place = 0;
+    bool starves = false;  // who is behind it has nothing else to wait for
   };
   std::vector<Stage> stages;
   for (const RankReport& rank : ranks) {
-    stages.push_back({"source on " + rank.host, rank.source, -1});
-    stages.push_back({"disk of " + rank.host, rank.disk, rank.rank});
-    stages.push_back({"hash on " + rank.host, rank.hash, rank.rank});
+    stages.push_back({"source on " + rank.host, rank.source, false});
+    stages.push_back({"disk of " + rank.host, rank.disk, false});
+    stages.push_back({"hash on " + rank.host, rank.hash, false});
     for (const LinkReport& link : rank.links) {
-      const auto to =
-          std::find_if(ranks.begin(), ranks.end(), [&](const RankReport& other) { return other.rank == link.to; });
-      if (to != ranks.end()) stages.push_back({"network into " + to->host, link.busy, link.to});
+      const auto is_receiver = [&](const RankReport& other) { return other.rank == link.to; };
+      const auto to = std::find_if(ranks.begin(), ranks.end(), is_receiver);
+      if (to == ranks.end()) continue;
+      stages.push_back({"network into " + to->host, link.busy, to->network_wait > kStarving * seconds});
     }
   }
   double most = 0;
   for (const Stage& stage : stages) most = std::max(most, stage.busy);
-  // What waits for a slow stage looks as busy as that stage: the last of them on the way is the cause.
-  constexpr double kAsBusy = 0.93;
+  if (most <= 0) return {};
+  // A link that leads to a slow one looks as busy as that one: its receiver has chunks that it can't get rid of. Behind
+  // the slow one a rank starves. So of what is about as busy, the first that starves its receiver is the cause.
   const Stage* cause = nullptr;
   for (const Stage& stage : stages) {
-    if (stage.busy >= most * kAsBusy && (cause == nullptr || stage.place > cause->place)) cause = &stage;
+    if (stage.busy < most * kAsBusy) continue;
+    const bool better = cause == nullptr || (stage.starves && !cause->starves) ||
+                        (stage.starves == cause->starves && !stage.starves && stage.busy > cause->busy);
+    if (better) cause = &stage;
   }
-  if (cause == nullptr || most <= 0) return {};
   return fmt::format("{} ({:.0f} % busy)", cause->name, 100 * std::min(1.0, cause->busy / seconds));
 }
 

@@ -13,8 +13,7 @@ Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& se
              const Surroundings& surroundings);
 
 // What limited a transfer that took `seconds`: the busiest card, disk, source or hash of all ranks', such as
-// "network into h5 (97 % busy)". Of links that are equally busy it is the last one on the way that made the others
-// wait.
+// "network into h5 (97 % busy)". Of links that are equally busy it is the one that kept the others waiting.
 std::string limiting_stage(const std::vector<RankReport>& ranks, double seconds);
 
 }  // namespace argosy::command

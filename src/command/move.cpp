@@ -87,6 +87,7 @@ class Move {
         source_ = std::make_unique<file::Reader>(std::move(files), surroundings_.open_standard_input);
         // The other origins go by the root's manifest.
         if (me_ == task_.root) totals = source_->scan(task_.checksum);
+        if (task_.explain) unreadable_ = totals.failures;
       };
     }
     const mpi::Verdict all = phases_.run_task("scan", look, [&totals] {
@@ -106,6 +107,7 @@ class Move {
     const std::vector<bool> all(static_cast<std::size_t>(session_.size()), true);
     static_cast<void>(task_.choose(found_, all, report_));
     report_.explained = true;
+    report_.errors = phases_.signed_here(unreadable_);
     report_.bytes = found_.bytes;
     return true;
   }
@@ -306,6 +308,7 @@ class Move {
   std::unique_ptr<file::Reader> source_;
   std::unique_ptr<file::Writer> sink_;
   std::int64_t destinations_ = 0;
+  std::vector<base::Failure> unreadable_;  // --explain reports what no transfer will
   RankReport rank_;
   Report report_;
 };

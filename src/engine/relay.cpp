@@ -280,6 +280,11 @@ bool Relay::idle() const {
          });
 }
 
+bool Relay::has_backlog() const {
+  return std::any_of(links_.begin(), links_.end(),
+                     [](const auto& link) { return !link.second.local && !link.second.ready.empty(); });
+}
+
 void Relay::add_busy(std::map<int, double>& seconds, double passed) const {
   for (const auto& [place, link] : links_) {
     if (link.in_flight > 0) seconds[link.peer] += passed;

@@ -81,6 +81,8 @@ class Relay {
   void hurry() { settings_.bwlimit = 0; }
   // Nothing waits to be sent, is being sent, or is lent.
   bool idle() const;
+  // A chunk waits for another node to take it.
+  bool has_backlog() const;
   // Adds the seconds that have passed to each rank of another node to which a message is under way.
   void add_busy(std::map<int, double>& seconds, double passed) const;
   // The stream's end has come, and every chunk before it.

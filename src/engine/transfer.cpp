@@ -54,7 +54,8 @@ void Transfer::stop() {
 
 void Transfer::sample(double passed) {
   relay_.add_busy(busy_links_, passed);
-  if (destination_ && !destination_->done() && !destination_->is_writing()) network_wait_ += passed;
+  if (destination_ && !destination_->done() && !destination_->is_writing() && !relay_.has_backlog())
+    network_wait_ += passed;
 }
 
 std::vector<base::Failure> Transfer::failures() const {

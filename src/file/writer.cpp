@@ -117,6 +117,8 @@ void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std
 
 void Writer::commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) {
   const std::shared_ptr<Target> file = target(entry);
+  // An empty file may end before its nothing has been written.
+  std::call_once(file->opened, [&] { open(*file); });
   if (settings_.read_back) read_back(*file, length, digest);
   set_metadata(*file);
   publish(*file);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -38,13 +39,17 @@ void arm_exit(unsigned seconds) {
   alarm(seconds);
 }
 
-int node_color_of_own() {
+// ARGOSY_RANKS_A_NODE: how many ranks in a row count as a node; 0 where the machines decide.
+int ranks_a_node() {
   const char* value = std::getenv("ARGOSY_RANKS_A_NODE");
-  if (value == nullptr || *value == '\0') return MPI_UNDEFINED;
-  if (std::string_view(value) != "1") {
-    throw base::Error(base::Kind::kUsage, {}, 0, "ARGOSY_RANKS_A_NODE: only 1 is known");
+  if (value == nullptr || *value == '\0') return 0;
+  const std::string_view text = value;
+  int ranks = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), ranks);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || ranks < 1) {
+    throw base::Error(base::Kind::kUsage, {}, 0, "ARGOSY_RANKS_A_NODE is a number of ranks, 1 or more");
   }
-  return 1;
+  return ranks;
 }
 
 }  // namespace
@@ -114,11 +119,12 @@ Session::Session() : impl_(std::make_unique<Impl>()) {
     impl_->hosts.emplace_back(names.data() + static_cast<std::size_t>(rank) * kLongestHost);
   }
 
-  if (node_color_of_own() == MPI_UNDEFINED) {
+  const int a_node = ranks_a_node();
+  if (a_node == 0) {
     check(MPI_Comm_split_type(impl_->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &impl_->node),
           "MPI_Comm_split_type");
   } else {
-    check(MPI_Comm_split(impl_->world, impl_->rank, 0, &impl_->node), "MPI_Comm_split");
+    check(MPI_Comm_split(impl_->world, impl_->rank / a_node, 0, &impl_->node), "MPI_Comm_split");
   }
   check(MPI_Comm_set_errhandler(impl_->node, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   int leader = impl_->rank;

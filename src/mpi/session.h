@@ -21,7 +21,7 @@ std::string library_version();
 class Session {
  public:
   // Collective, blocks: MPI_Init_thread unless MPI runs already, a duplicate of MPI_COMM_WORLD, the hosts' names, the
-  // nodes. With ARGOSY_RANKS_A_NODE=1 in the environment every rank counts as a node of its own. Throws base::Error
+  // nodes. With ARGOSY_RANKS_A_NODE=N in the environment N ranks in a row count as a node. Throws base::Error
   // (kSystem).
   Session();
   // Leaves MPI running: end() ends it.

@@ -133,10 +133,9 @@ def test_files_from(place, bcast, piped):
 
 
 # Not strict: it depends on timing.
-NOTHING_OVER_TREES = pytest.mark.xfail(strict=False, reason="nothing on stdin, over two-tree: fstat: Bad file descriptor, exit 1")
 
 
-@pytest.mark.parametrize("name, size", [("chain", 0), pytest.param("two-tree", 0, marks=NOTHING_OVER_TREES), ("chain", 1),
+@pytest.mark.parametrize("name, size", [("chain", 0), ("two-tree", 0), ("chain", 1),
                                         ("two-tree", 1), ("two-tree", CHUNK), ("chain", 20 * MI + 7), ("two-tree", 20 * MI + 7)])  # fmt: skip
 def test_standard_input(place, bcast, size, name):
     result = bcast(*SMALL_CHUNKS, *ROUTES[name], "-", "--as", "piped", "out/%r", ranks=3, stdin=data_of(size))

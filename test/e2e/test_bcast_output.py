@@ -35,7 +35,6 @@ def test_explain_moves_nothing(place, bcast, ranks, shared):
     assert "limited_by" not in report, result
 
 
-@pytest.mark.xfail(strict=True, reason="lower_bound is that of the chosen chunk size, not below what other chunks are predicted to take")
 @pytest.mark.parametrize("size", [3 * MI + 1, 20 * MI])
 def test_nothing_is_predicted_below_the_bound(place, bcast, size):
     report = bcast("--explain", place.file(size=size), "out/%r", ranks=3).report
@@ -68,7 +67,6 @@ def test_link_rate(place, bcast):
     assert 2 <= slow["predicted"][0]["seconds"] <= 3, slow
 
 
-@pytest.mark.xfail(strict=True, reason="--explain of a missing source ends with 0 and no word of it")
 def test_explain_of_a_missing_source(place, bcast):
     assert bcast("--explain", "src/gone", "out", ranks=2).code == 3
 

@@ -19,12 +19,15 @@ std::vector<RankReport> chain_of(int ranks) {
   return all;
 }
 
-TEST(LimitingStage, IsTheLastLinkThatKeptTheOthersWaiting) {
+TEST(LimitingStage, IsTheLinkThatKeptTheOthersWaiting) {
   auto ranks = chain_of(5);
   // The card of h4 is slow: what comes before it waits for it, what comes after has time.
   ranks[0].links[0].busy = 9.7;
   ranks[1].links[0].busy = 9.6;
   ranks[2].links[0].busy = 9.8;
+  ranks[3].links[0].busy = 9.7;  // it is slow both ways
+  ranks[3].network_wait = 8;
+  ranks[4].network_wait = 8;
   EXPECT_EQ(limiting_stage(ranks, 10), "network into h4 (98 % busy)");
 }
 
