@@ -105,8 +105,8 @@ constexpr std::string_view kExitCodes =
 
 constexpr std::string_view kEnvironment =
     R"(Environment:
-  ARGOSY_RANKS_A_NODE=N       N ranks in a row count as a node of their own, for
-                              tests on one machine
+  ARGOSY_RANKS_A_NODE=N       N ranks in a row count as a node of their
+                              own, for tests on one machine
   OMPI_MCA_*, HYDRA_*, UCX_*  settings of the MPI and its launcher: those that
                               you have set stay
   TERM=dumb                   a line of progress every 5 seconds, and no bar

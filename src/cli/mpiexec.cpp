@@ -19,6 +19,7 @@ constexpr int kMostRanks = 65536;
 // Linux bounds argv and environment together, at 2 MiB with the usual 8 MiB of stack.
 constexpr std::size_t kMostWordBytes = 1'500'000;
 constexpr std::size_t kShownBytes = 4096;
+constexpr const char* kSystemPath = "/usr/local/bin:/usr/bin:/bin";
 
 base::Error usage(std::string message) { return {base::Kind::kUsage, "", 0, std::move(message)}; }
 
@@ -204,6 +205,9 @@ JobCommand build_job_command(const JobPlan& plan, const command::CommonOptions& 
   Variables variables(context.environment);
   clean(variables, plan.on_this_machine);
   if (openmpi) set_openmpi_defaults(variables, plan, context);
+  // Open MPI's mpiexec does not start without a remote shell on its PATH, not even on one machine.
+  const std::string path = variables.get("PATH").value_or("");
+  variables.set("PATH", path.empty() ? kSystemPath : fmt::format("{}:{}", path, kSystemPath));
   variables.set(kChannelVariable, context.channel);
   variables.set(kStartDirectoryVariable, context.start_directory);
   std::size_t bytes = 0;

@@ -118,8 +118,8 @@ std::string read_hydra_banner(std::string_view output) {
 
 // Frames that the launchers draw around what they say, what they say at every death, and what read_banner reads.
 bool is_decoration(std::string_view line) {
-  if (line.find_first_not_of("-=*") == std::string_view::npos) return true;
-  constexpr std::array<std::string_view, 16> kSaid = {"=   ",
+  if (line.find_first_not_of("-=*") == std::string_view::npos || line.starts_with("argosy: ")) return true;
+  constexpr std::array<std::string_view, 15> kSaid = {"=   ",
                                                       "Primary job  terminated normally",
                                                       "a non-zero exit code. Per user-direction",
                                                       " noticed that process rank ",
@@ -133,8 +133,7 @@ bool is_decoration(std::string_view line) {
                                                       "(pm/pmiserv/",
                                                       "(tools/bootstrap/",
                                                       "(tools/demux/",
-                                                      "(ui/mpich/",
-                                                      "argosy: "};
+                                                      "(ui/mpich/"};
   return std::any_of(kSaid.begin(), kSaid.end(),
                      [&](std::string_view part) { return line.find(part) != std::string_view::npos; });
 }
