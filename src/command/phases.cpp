@@ -6,6 +6,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "base/activity.h"
@@ -20,9 +21,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Two threads overlap reading with hashing and keep a device's queue filled; more would only compete with the ranks
-// that share these cores.
-constexpr std::size_t kIoThreads = 2;
+// A few threads overlap reading with hashing and keep a device's queue filled. More than the cores that are this rank's
+// share only compete: two that write to one file on one core spin for its lock.
+std::size_t io_threads(const mpi::Session& session) {
+  constexpr std::size_t kMost = 4;
+  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  std::size_t ranks = 0;
+  for (int rank = 0; rank < session.size(); ++rank) {
+    if (session.node_of(rank) == session.node_of(session.rank())) ++ranks;
+  }
+  return std::clamp<std::size_t>(cores / ranks, 1, kMost);
+}
+
 constexpr double kReportSeconds = 30;
 // How long a job that has failed takes to tell all ranks.
 constexpr std::chrono::milliseconds kLastWords(500);
@@ -40,7 +50,7 @@ Phases::Phases(mpi::Session& session, const CommonOptions& options, Observer* ob
     : session_(session),
       options_(options),
       observer_(observer),
-      workers_(kIoThreads),
+      workers_(io_threads(session)),
       pulse_(session.transport(), session.hosts(), patience(options)),
       idle_since_(Clock::now()),
       watched_(idle_since_) {
