@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -22,9 +23,9 @@ constexpr std::int64_t kSlotsWanted = 16;
 // The slots of a rank that gets its copy from its node's leader: what it falls behind by, it holds itself.
 constexpr std::size_t kCopySlots = 2;
 
-// What is within these of the busiest stage is as busy; a rank that waited for so much of the time starved.
+// What is within these of the busiest link is as busy; a rank that waited for less of the time always had data.
 constexpr double kAsBusy = 0.9;
-constexpr double kStarving = 0.4;
+constexpr double kNeverLacked = 0.05;
 
 class Broadcast {
  public:
@@ -143,6 +144,38 @@ class Broadcast {
   core::Link link_;
 };
 
+// The host whose card made the others wait, of links of which those that were busy for `saturated` seconds or longer
+// count. A slow card shows on both sides, into its host and out of it; what comes before it may wait for it and look as
+// busy, so the last such host is the one. At the end of the way there is no other side: there the host before tells, by
+// whether it ever lacked data.
+std::string slowest_card(const std::vector<RankReport>& ranks, double saturated, double seconds) {
+  std::map<int, int> sides;
+  const RankReport* last_sender = nullptr;
+  int last_receiver = 0;
+  for (const RankReport& rank : ranks) {
+    for (const LinkReport& link : rank.links) {
+      if (link.busy < saturated) continue;
+      ++sides[rank.rank];
+      ++sides[link.to];
+      last_sender = &rank;
+      last_receiver = link.to;
+    }
+  }
+  const auto report_of = [&](int number) -> const RankReport& {
+    return *std::find_if(ranks.begin(), ranks.end(), [number](const RankReport& rank) { return rank.rank == number; });
+  };
+  int slowest = last_receiver;
+  int most = 1;
+  for (const auto& [rank, count] : sides) {
+    if (count < most || count < 2) continue;
+    most = count;
+    slowest = rank;
+  }
+  const bool at_the_end = report_of(last_receiver).links.empty() && last_sender->rank == slowest;
+  if (at_the_end && last_sender->network_wait < kNeverLacked * seconds) slowest = last_receiver;
+  return report_of(slowest).host;
+}
+
 }  // namespace
 
 Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& session,
@@ -174,36 +207,25 @@ Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& se
 
 std::string limiting_stage(const std::vector<RankReport>& ranks, double seconds) {
   if (seconds <= 0) return {};
-  struct Stage {
-    std::string name;
-    double busy = 0;
-    bool starves = false;  // who is behind it has nothing else to wait for
-  };
-  std::vector<Stage> stages;
-  for (const RankReport& rank : ranks) {
-    stages.push_back({"source on " + rank.host, rank.source, false});
-    stages.push_back({"disk of " + rank.host, rank.disk, false});
-    stages.push_back({"hash on " + rank.host, rank.hash, false});
-    for (const LinkReport& link : rank.links) {
-      const auto is_receiver = [&](const RankReport& other) { return other.rank == link.to; };
-      const auto to = std::find_if(ranks.begin(), ranks.end(), is_receiver);
-      if (to == ranks.end()) continue;
-      stages.push_back({"network into " + to->host, link.busy, to->network_wait > kStarving * seconds});
-    }
-  }
+  std::string name;
   double most = 0;
-  for (const Stage& stage : stages) most = std::max(most, stage.busy);
-  if (most <= 0) return {};
-  // A link that leads to a slow one looks as busy as that one: its receiver has chunks that it can't get rid of. Behind
-  // the slow one a rank starves. So of what is about as busy, the first that starves its receiver is the cause.
-  const Stage* cause = nullptr;
-  for (const Stage& stage : stages) {
-    if (stage.busy < most * kAsBusy) continue;
-    const bool better = cause == nullptr || (stage.starves && !cause->starves) ||
-                        (stage.starves == cause->starves && !stage.starves && stage.busy > cause->busy);
-    if (better) cause = &stage;
+  const auto consider = [&](const std::string& stage, double busy) {
+    if (busy <= most) return;
+    most = busy;
+    name = stage;
+  };
+  for (const RankReport& rank : ranks) {
+    consider("source on " + rank.host, rank.source);
+    consider("disk of " + rank.host, rank.disk);
+    consider("hash on " + rank.host, rank.hash);
   }
-  return fmt::format("{} ({:.0f} % busy)", cause->name, 100 * std::min(1.0, cause->busy / seconds));
+  const double others = most;
+  for (const RankReport& rank : ranks) {
+    for (const LinkReport& link : rank.links) consider({}, link.busy);
+  }
+  if (most <= 0) return {};
+  if (most > others) name = "network into " + slowest_card(ranks, most * kAsBusy, seconds);
+  return fmt::format("{} ({:.0f} % busy)", name, 100 * std::min(1.0, most / seconds));
 }
 
 }  // namespace argosy::command

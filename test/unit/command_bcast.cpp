@@ -19,16 +19,24 @@ std::vector<RankReport> chain_of(int ranks) {
   return all;
 }
 
-TEST(LimitingStage, IsTheLinkThatKeptTheOthersWaiting) {
+TEST(LimitingStage, NamesASlowCardInTheMiddle) {
   auto ranks = chain_of(5);
-  // The card of h4 is slow: what comes before it waits for it, what comes after has time.
+  // The card of h4 is slow both ways. What comes before it may wait for it and look as busy, or be done early.
+  ranks[2].links[0].busy = 9.8;
+  ranks[3].links[0].busy = 9.7;
+  ranks[3].network_wait = 3;
+  EXPECT_EQ(limiting_stage(ranks, 10), "network into h4 (98 % busy)");
   ranks[0].links[0].busy = 9.7;
   ranks[1].links[0].busy = 9.6;
-  ranks[2].links[0].busy = 9.8;
-  ranks[3].links[0].busy = 9.7;  // it is slow both ways
-  ranks[3].network_wait = 8;
-  ranks[4].network_wait = 8;
   EXPECT_EQ(limiting_stage(ranks, 10), "network into h4 (98 % busy)");
+}
+
+TEST(LimitingStage, NamesASlowCardAtTheEnd) {
+  auto ranks = chain_of(5);
+  ranks[3].links[0].busy = 9.7;
+  EXPECT_EQ(limiting_stage(ranks, 10), "network into h5 (97 % busy)");
+  for (int rank = 0; rank < 3; ++rank) ranks[static_cast<std::size_t>(rank)].links[0].busy = 9.7;
+  EXPECT_EQ(limiting_stage(ranks, 10), "network into h5 (97 % busy)");
 }
 
 TEST(LimitingStage, MayBeADiskTheSourceOrHashing) {
