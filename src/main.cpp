@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -75,6 +76,17 @@ command::Report run_command(const command::Options& options, mpi::Session& sessi
     if (session) session->abort(code);
     std::fflush(nullptr);
     _exit(code);
+  } catch (const std::exception& error) {
+    // Out of memory, or a mistake of ours: no rank is left waiting for this one.
+    constexpr int kCode = static_cast<int>(base::Kind::kSystem);
+    const std::string line = std::string("internal error: ") + error.what();
+    if (console) {
+      console->fatal(kCode, line);
+    } else {
+      cli::complain(line);
+    }
+    if (session) session->abort(kCode);
+    _exit(kCode);
   }
 }
 

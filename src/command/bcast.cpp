@@ -18,6 +18,8 @@ namespace {
 // What a card is taken to carry where --link-rate does not say: 10 Gbit/s. The choice hardly depends on it.
 constexpr double kDefaultRate = 1.25e9;
 constexpr std::int64_t kDefaultLargest = 1 << 20;
+// Up to so many nodes the ring is taken for a shared source where --link-rate does not tell the cards' rate.
+constexpr int kRingNodes = 64;
 // A pool of this many chunks keeps every route busy; larger chunks would leave fewer slots.
 constexpr std::int64_t kSlotsWanted = 16;
 // The slots of a rank that gets its copy from its node's leader: what it falls behind by, it holds itself.
@@ -109,6 +111,11 @@ class Broadcast {
   // The route that was asked for, or the one with the shortest predicted time, with its chunk size.
   core::Choice pick(std::int64_t bytes) const {
     if (asked_.route) return {*asked_.route, best_chunk(*asked_.route, bytes), 0};
+    // A source that every node sees is asked once for each byte this way, and by every node for its part: the
+    // prediction, whose rate is a guess, would have to be much worse.
+    if (asked_.shared_source && asked_.link_rate == 0 && nodes_ <= kRingNodes) {
+      return {core::RouteKind::kRing, best_chunk(core::RouteKind::kRing, bytes), 0};
+    }
     if (options_.common.chunk_size == 0)
       return core::choose(nodes_, bytes, link_, largest_chunk(), asked_.shared_source);
     core::Choice best;
@@ -149,12 +156,15 @@ class Broadcast {
 // busy, so the last such host is the one. At the end of the way there is no other side: there the host before tells, by
 // whether it ever lacked data.
 std::string slowest_card(const std::vector<RankReport>& ranks, double saturated, double seconds) {
+  const auto is_known = [&](int number) {
+    return std::any_of(ranks.begin(), ranks.end(), [number](const RankReport& rank) { return rank.rank == number; });
+  };
   std::map<int, int> sides;
   const RankReport* last_sender = nullptr;
   int last_receiver = 0;
   for (const RankReport& rank : ranks) {
     for (const LinkReport& link : rank.links) {
-      if (link.busy < saturated) continue;
+      if (link.busy < saturated || !is_known(link.to)) continue;
       ++sides[rank.rank];
       ++sides[link.to];
       last_sender = &rank;
@@ -164,6 +174,7 @@ std::string slowest_card(const std::vector<RankReport>& ranks, double saturated,
   const auto report_of = [&](int number) -> const RankReport& {
     return *std::find_if(ranks.begin(), ranks.end(), [number](const RankReport& rank) { return rank.rank == number; });
   };
+  if (last_sender == nullptr) return "a host without a report";
   int slowest = last_receiver;
   int most = 1;
   for (const auto& [rank, count] : sides) {
@@ -201,7 +212,9 @@ Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& se
   };
   task.pool_bytes = broadcast.pool_bytes();
   Report report = move_files(options, session, surroundings, task);
-  if (report.bytes_moved > 0) report.limited_by = limiting_stage(report.ranks, report.seconds.transfer);
+  // Only rank 0 has every rank's report.
+  if (session.rank() == 0 && report.bytes_moved > 0)
+    report.limited_by = limiting_stage(report.ranks, report.seconds.transfer);
   return report;
 }
 

@@ -50,6 +50,12 @@ TEST(LimitingStage, MayBeADiskTheSourceOrHashing) {
   EXPECT_EQ(limiting_stage(ranks, 10), "hash on h2 (95 % busy)");
 }
 
+TEST(LimitingStage, BearsAReportThatIsMissing) {
+  auto ranks = chain_of(3);
+  ranks.erase(ranks.begin() + 1);
+  EXPECT_FALSE(limiting_stage(ranks, 10).empty());
+}
+
 TEST(LimitingStage, IsNothingWhenNothingTookTime) {
   EXPECT_EQ(limiting_stage(chain_of(1), 0), "");
   EXPECT_EQ(limiting_stage(chain_of(1), 1), "");
