@@ -54,7 +54,8 @@ void Outcome::add_death(std::optional<int> wait_status, std::string_view output,
   const std::string clause = read_banner(output);
   const std::string end = wait_status ? describe_end(*wait_status) : "mpiexec had to be killed";
   add_failure(fmt::format("the job died: {}", clause.empty() ? end : base::printable(clause)));
-  if (output_was_shown) return;
+  // The banner has told which rank was lost, and how; the rest are the other ranks' complaints that it is gone.
+  if (output_was_shown || !clause.empty()) return;
   for (const std::string& word : last_words(output, kLastWords)) {
     lines_.push_back(fmt::format("mpiexec: {}", base::printable(word)));
   }

@@ -35,6 +35,8 @@ class Outcome {
   void add_death(std::optional<int> wait_status, std::string_view output, bool output_was_shown);
 
   bool has_result() const { return result_.has_value(); }
+  // A rank has said itself why the job can't go on.
+  bool has_shown() const { return !shown_.empty(); }
   bool has_failed() const { return !failures_.empty(); }
   int signal() const { return signal_; }
 

@@ -215,8 +215,12 @@ void Supervisor::check_deadlines() {
     terminate_at_ = now + kDeathTime - kTermTime;
     kill_at_ = now + kDeathTime;
   } else if (const auto silence = silence_deadline(); silence && now >= *silence) {
-    outcome_.add_failure(fmt::format("rank 0 has not been heard of for {:.0f} s",
-                                     std::chrono::duration<double>(now - last_heard_).count()));
+    if (outcome_.has_shown()) {
+      outcome_.add_death(std::nullopt, {}, true);
+    } else {
+      outcome_.add_failure(fmt::format("rank 0 has not been heard of for {:.0f} s",
+                                       std::chrono::duration<double>(now - last_heard_).count()));
+    }
     end_job(milliseconds(0));
   } else if (!started_after_ && now >= begin_ + paused_ + kSlowStart && !asked_hosts_) {
     start_diagnosis();

@@ -72,14 +72,18 @@ void Phases::fail(base::Failure failure) {
   if (failure.rank < 0) failure = signed_here({failure}).front();
   const bool known = pulse_.fatal().has_value();
   pulse_.set_fatal(failure);
-  const auto give_up = Clock::now() + kLastWords;
+  const bool root = session_.rank() == 0;
+  const auto give_up = Clock::now() + (root ? kLastWords : 4 * kLastWords);
+  bool told = false;
   try {
-    while (Clock::now() < give_up && (session_.rank() == 0 || !known)) {
+    // Rank 0 answers for a while; the others go once it has answered.
+    while (Clock::now() < give_up && (root || (!known && !(told && pulse_.quiet())))) {
       session_.transport().poll();
       pulse_.step([&] {
         engine::Pulse::Status status;
         status.fatal = failure;
         status.activity = base::activity();
+        told = true;
         return status;
       });
       workers_.wait(std::chrono::milliseconds(1));
@@ -94,7 +98,7 @@ void Phases::fail(base::Failure failure) {
     session_.abort(code);
   }
   // Rank 0 says it; the others are silent where it could be told.
-  if (session_.rank() != 0 && (known || pulse_.quiet())) failure.message.clear();
+  if (!root && (known || (told && pulse_.quiet()))) failure.message.clear();
   throw base::Error(failure);
 }
 
