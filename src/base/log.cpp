@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <cstdio>
 
 namespace argosy::base {
 
@@ -12,6 +13,8 @@ void open_log(std::string_view who, bool verbose) {
   logger->set_level(verbose ? spdlog::level::info : spdlog::level::off);
   spdlog::set_default_logger(std::move(logger));
 }
+
+void complain(std::string_view line) { fmt::print(stderr, "argosy: {}\n", line); }
 
 void log(std::string_view line) { spdlog::info("{}", line); }
 

@@ -94,7 +94,11 @@ void Phases::fail(base::Failure failure) {
   if (!workers_.abandon(kLastWords)) {
     // A task that hangs in a file system still uses what an exception would destroy: the job ends from here.
     const int code = static_cast<int>(failure.kind);
-    if (observer_ != nullptr) observer_->fatal(code, base::describe(failure));
+    if (observer_ != nullptr) {
+      observer_->fatal(code, base::describe(failure));
+    } else {
+      base::complain(base::describe(failure));
+    }
     session_.abort(code);
   }
   // Rank 0 says it; the others are silent where it could be told.
