@@ -36,6 +36,7 @@ std::size_t io_threads(const mpi::Session& session) {
 constexpr double kReportSeconds = 30;
 // How long a job that has failed takes to tell all ranks.
 constexpr std::chrono::milliseconds kLastWords(500);
+constexpr std::chrono::seconds kRankZeroEndsIt(3);
 
 }  // namespace
 
@@ -91,18 +92,21 @@ void Phases::fail(base::Failure failure) {
   } catch (const base::Error&) {
     // MPI itself has failed: nobody can be told.
   }
+  // Rank 0 says it; the others are silent where it could be told, and wait for it to end the job.
+  const bool silent = !root && (known || (told && pulse_.quiet()));
   if (!workers_.abandon(kLastWords)) {
     // A task that hangs in a file system still uses what an exception would destroy: the job ends from here.
     const int code = static_cast<int>(failure.kind);
     if (observer_ != nullptr) {
       observer_->fatal(code, base::describe(failure));
+    } else if (silent) {
+      std::this_thread::sleep_for(kRankZeroEndsIt);
     } else {
       base::complain(base::describe(failure));
     }
     session_.abort(code);
   }
-  // Rank 0 says it; the others are silent where it could be told.
-  if (!root && (known || (told && pulse_.quiet()))) failure.message.clear();
+  if (silent) failure.message.clear();
   throw base::Error(failure);
 }
 
