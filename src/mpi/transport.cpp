@@ -92,10 +92,13 @@ std::size_t MpiTransport::poll() {
     requests_.erase(requests_.begin() + it->first);
     pending_.erase(pending_.begin() + it->first);
   }
-  for (const Completed& one : completed_) {
+  for (Completed& one : completed_) {
     if (one.pending.sent) one.pending.sent();
     if (one.pending.received) one.pending.received(one.from, one.bytes);
+    // What a callback holds, a slot for one, is free now and not at the next poll.
+    one.pending = {};
   }
+  completed_.clear();
   return static_cast<std::size_t>(count);
 }
 
