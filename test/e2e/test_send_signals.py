@@ -110,7 +110,7 @@ def test_signal_to_mpiexec(place, start, number):
     job = under_way(place, start, launch=UNDER)
     job.signal(number)
     result = job.wait(15)
-    # Hydra 4.0.2 sometimes gives 0 for ranks that it was told to end, whatever they end with.
+    # Under MPICH 0 was seen on a busy machine, and 130 and 143 by hand: whether Hydra or argosy is at fault is not known.
     assert result.code != 0 or MPI == "mpich", result
     job.gone()
     nothing_visible(place)
