@@ -12,7 +12,6 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <variant>
 #include <vector>
 
 #include "base/error.h"
@@ -24,8 +23,7 @@
 #include "cli/process.h"
 #include "cli/render.h"
 #include "cli/supervisor.h"
-#include "command/bcast.h"
-#include "command/send.h"
+#include "command/run.h"
 #include "mpi/session.h"
 
 namespace argosy {
@@ -33,14 +31,6 @@ namespace {
 
 constexpr std::chrono::seconds kRankZeroEndsIt(3);
 constexpr int kUsageExit = static_cast<int>(base::Kind::kUsage);
-
-command::Report run_command(const command::Options& options, mpi::Session& session,
-                            const command::Surroundings& surroundings) {
-  if (const auto* asked = std::get_if<command::BcastOptions>(&options.command)) {
-    return command::bcast(options, *asked, session, surroundings);
-  }
-  return command::send(options, session, surroundings);
-}
 
 // One rank of the job, from MPI's start to its end. Does not return.
 [[noreturn]] void run_rank(const command::Options& options, const cli::Launch& launch) {
@@ -59,7 +49,7 @@ command::Report run_command(const command::Options& options, mpi::Session& sessi
     command::Surroundings surroundings;
     surroundings.observer = console.get();
     surroundings.open_standard_input = [&console] { return console->open_standard_input(); };
-    const command::Report report = run_command(options, *session, surroundings);
+    const command::Report report = command::run(options, *session, surroundings);
     const int rank_zero = console ? console->finish(report) : 0;
     const int code = console ? rank_zero : supervised ? 0 : report.exit;
     session->end(code, supervised);

@@ -9,72 +9,9 @@ namespace argosy::cli {
 
 namespace {
 
-constexpr std::string_view kSendHelp =
-    R"(usage: argosy send [OPTIONS] FILE... DIR
-       argosy send [OPTIONS] --files-from LIST [FILE...] DIR
-
-Moves files from the host of one rank into the folder DIR on the host of
-another. The digests of what was read and of what was written are compared. A
-file appears under its name when all of it is there and right, or not at all;
-its mode and its modification time go with it.
-
-FILE is read on the host of the rank --from; - is standard input, and needs
---as. DIR is made where it is missing, with its parents. Relative names start
-in the folder where argosy was started, on every host. Names are bytes; what
-stands behind -- is a name, also when it begins with '-'.
-
-In DIR, %h stands for the host's name up to its first dot, %r for the rank and
-%% for a percent sign.
-)";
-
-constexpr std::string_view kBcastHelp =
-    R"(usage: argosy bcast [OPTIONS] FILE... DIR
-       argosy bcast [OPTIONS] --files-from LIST [FILE...] DIR
-
-Puts the files of rank 0's host into the folder DIR on every node, in little
-more than the time to send them once, and verifies them there. One rank of each
-node writes; with %r in DIR every rank gets a copy of its own, handed over inside
-the node. A node that has a file of that size and time already writes nothing,
-but hands it on. A node whose disk fails hands on all the same, and is reported
-(exit 1). Where several nodes see DIR on one file system, one of them writes.
-
-Nodes pass the data on from one to the next (chain), over two trees (two-tree),
-or, where every node sees the FILEs (--source shared), around a ring in which each
-reads its part once. auto takes what is predicted to be fastest.
-
-In DIR, %h stands for the host's name up to its first dot, %r for the rank and
-%% for a percent sign. FILE, --as and names are as with argosy send.
-)";
-
-constexpr std::string_view kBcastExamples =
-    R"(Examples:
-  argosy bcast --hosts a,b,c,d model.bin /scratch
-      /scratch/model.bin on each of four hosts
-  argosy bcast --hosts a,b,c,d --source shared /nfs/model.bin /scratch
-      each host reads a quarter of it from the shared file system
-  srun argosy bcast model.bin '/scratch/%r'
-      a copy for every rank
-  argosy bcast --hosts a,b,c,d --explain model.bin /scratch
-      what each route would take
-)";
-
 constexpr std::string_view kUnits =
     R"(A SIZE or RATE is a number with K, M, G or T (powers of 1000) or Ki, Mi, Gi or
 Ti (powers of 1024), and an optional B: 64MiB, 1.5G. A RATE is bytes a second.
-)";
-
-constexpr std::string_view kSendExamples =
-    R"(Examples:
-  argosy send big.bin out/
-      on this machine, from one process to another
-  argosy send --hosts a,b big.bin /scratch
-      from host a to host b
-  argosy send --hosts a,b --from 1 --to 0 *.dat '/scratch/%h'
-      from host b into the folder /scratch/a on host a
-  tar c tree | argosy send --hosts a,b --as tree.tar - /scratch
-      standard input
-  mpirun -n 2 --host a,b argosy send big.bin /scratch
-      with ranks that somebody else has started
 )";
 
 constexpr std::string_view kLaunching =
@@ -137,20 +74,14 @@ std::string options_section(std::string_view title, const CLI::App& app) {
 
 }  // namespace
 
-std::string short_usage() {
-  return "usage: argosy send [OPTIONS] FILE... DIR\n"
-         "       argosy bcast [OPTIONS] FILE... DIR\n"
-         "       argosy --help | argosy COMMAND --help | argosy --version\n";
+std::string short_usage(const std::vector<std::unique_ptr<CommandLine>>& lines) {
+  std::string text;
+  for (const auto& line : lines)
+    text += fmt::format("{} {}\n", text.empty() ? "usage:" : "      ", line->about().usage);
+  return text + "       argosy --help | argosy COMMAND --help | argosy --version\n";
 }
 
-std::string help_text(const CLI::App& app, const CLI::App* command) {
-  if (command != nullptr) {
-    const bool send = command->get_name() == "send";
-    return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", send ? kSendHelp : kBcastHelp,
-                       options_section(fmt::format("Options of {}", command->get_name()), *command),
-                       options_section("Options of every command", app), kUnits, send ? kSendExamples : kBcastExamples,
-                       kExitCodes);
-  }
+std::string help_text(const CLI::App& app) {
   std::string text =
       fmt::format("usage: argosy [OPTIONS] COMMAND [OPTIONS] NAMES...\n\n{}\n\nCommands:\n", app.get_description());
   for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; })) {
@@ -158,6 +89,12 @@ std::string help_text(const CLI::App& app, const CLI::App* command) {
   }
   return text + fmt::format("\n{}\n{}\n{}\n{}\n{}", kLaunching, options_section("Options", app), kUnits, kExitCodes,
                             kEnvironment);
+}
+
+std::string help_text(const CLI::App& app, const CLI::App& command, const CommandLine& line) {
+  return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", line.about().help,
+                     options_section(fmt::format("Options of {}", command.get_name()), command),
+                     options_section("Options of every command", app), kUnits, line.about().examples, kExitCodes);
 }
 
 std::string version_text(const std::string& mpi_library) {

@@ -23,15 +23,15 @@ constexpr const char* kSystemPath = "/usr/local/bin:/usr/bin:/bin";
 
 base::Error usage(std::string message) { return {base::Kind::kUsage, "", 0, std::move(message)}; }
 
-int default_ranks(const command::SendOptions& /*send*/, const std::vector<Host>& /*hosts*/) { return 2; }
-
-// Each host its ranks; on this machine as many as it has cores, within reason.
-int default_ranks(const command::BcastOptions& /*bcast*/, const std::vector<Host>& hosts) {
+int default_ranks(const command::CommandOptions& command, const std::vector<Host>& hosts) {
+  const int fixed = std::visit([](const auto& one) { return one.kDefaultRanks; }, command);
+  if (fixed > 0) return fixed;
   if (hosts.empty()) return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2U, 4U));
   return std::accumulate(hosts.begin(), hosts.end(), 0, [](int sum, const Host& host) { return sum + host.places; });
 }
 
-void check_ranks(const command::BcastOptions& /*bcast*/, int /*ranks*/) {}
+template <typename AnyOptions>
+void check_ranks(const AnyOptions& /*any*/, int /*ranks*/) {}
 
 void check_ranks(const command::SendOptions& send, int ranks) {
   if (ranks < 2) throw usage(fmt::format("send: 2 ranks are needed, one to read and one to write, not {}", ranks));
@@ -160,8 +160,7 @@ JobPlan plan_job(const command::Options& options) {
   if (!common.hosts.empty()) plan.hosts = parse_hosts(common.hosts);
   if (!common.hostfile.empty()) plan.hosts = read_hostfile(common.hostfile);
   plan.ranks = common.ranks;
-  if (plan.ranks == 0)
-    plan.ranks = std::visit([&](const auto& one) { return default_ranks(one, plan.hosts); }, options.command);
+  if (plan.ranks == 0) plan.ranks = default_ranks(options.command, plan.hosts);
   if (plan.ranks > kMostRanks) throw usage(fmt::format("-n: at most {} ranks", kMostRanks));
   std::visit([&](const auto& one) { check_ranks(one, plan.ranks); }, options.command);
   plan.dealt = deal_ranks(plan.hosts, plan.ranks);

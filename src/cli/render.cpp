@@ -22,9 +22,6 @@ std::string past_tense(const std::string& command) {
   return command == "send" ? "sent" : command == "bcast" ? "broadcast" : command + ":";
 }
 
-std::string_view name_of(const command::SendOptions& /*send*/) { return "send"; }
-std::string_view name_of(const command::BcastOptions& /*bcast*/) { return "bcast"; }
-
 // What --explain shows.
 std::string prediction(const command::Report& report) {
   std::string text = fmt::format("{} bytes; no route takes less than {:.4f} s\n", report.bytes, report.lower_bound);
@@ -46,7 +43,7 @@ std::string node_line(const command::RankReport& rank, double seconds) {
 }  // namespace
 
 std::string_view command_name(const command::Options& options) {
-  return std::visit([](const auto& one) { return name_of(one); }, options.command);
+  return std::visit([](const auto& one) { return one.kName; }, options.command);
 }
 
 std::string result_line(const command::Report& report) {

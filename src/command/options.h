@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -39,8 +40,13 @@ struct Sources {
   std::string as;          // --as: the target's name for a single source; empty: the source's own
 };
 
+// Each command's options have its name, and how many ranks are started for it where nobody says (0: one for each place
+// of the hosts; without hosts one a core, at least 2, at most 4).
+
 // `argosy send [--from R] [--to R] [--as NAME] [--files-from LIST] [--from0] FILE... DIR`
 struct SendOptions : Sources {
+  static constexpr std::string_view kName = "send";
+  static constexpr int kDefaultRanks = 2;
   std::string directory;  // as given, templates unexpanded
   int from = 0;
   int to = 1;
@@ -48,6 +54,8 @@ struct SendOptions : Sources {
 
 // `argosy bcast [--route R] [--source root|shared] [--checksum] [--link-rate RATE] [--explain] FILE... DIR`
 struct BcastOptions : Sources {
+  static constexpr std::string_view kName = "bcast";
+  static constexpr int kDefaultRanks = 0;
   std::string directory;                 // as given, templates unexpanded
   std::optional<core::RouteKind> route;  // nothing: the one with the shortest predicted time
   bool shared_source = false;            // --source shared: every node sees the source
@@ -56,9 +64,11 @@ struct BcastOptions : Sources {
   bool explain = false;                  // --explain: move nothing, show the routes' predictions
 };
 
+using CommandOptions = std::variant<SendOptions, BcastOptions>;
+
 struct Options {
   CommonOptions common;
-  std::variant<SendOptions, BcastOptions> command;
+  CommandOptions command;
   // The folder in which argosy was started: relative paths start here on every host.
   std::string start_directory;
 };

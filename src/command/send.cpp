@@ -28,8 +28,7 @@ std::int64_t choose_chunk_size(const CommonOptions& options) {
 
 }  // namespace
 
-Report send(const Options& options, mpi::Session& session, const Surroundings& surroundings) {
-  const auto& asked = std::get<SendOptions>(options.command);
+Report send(const Options& options, const SendOptions& asked, mpi::Session& session, const Surroundings& surroundings) {
   if (session.size() < 2) {
     return wrong_usage("send", fmt::format("send needs at least 2 ranks, and there is {}", session.size()));
   }

@@ -9,6 +9,6 @@
 namespace argosy::command {
 
 // Collective; see move_files.
-Report send(const Options& options, mpi::Session& session, const Surroundings& surroundings);
+Report send(const Options& options, const SendOptions& asked, mpi::Session& session, const Surroundings& surroundings);
 
 }  // namespace argosy::command

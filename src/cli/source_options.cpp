@@ -1,0 +1,99 @@
+#include "cli/source_options.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+
+namespace argosy::cli {
+
+namespace {
+
+constexpr std::size_t kLongestName = 255;
+
+// The last part of a path without trailing slashes; empty for "/", and as given for "." and "..".
+std::string_view base_name(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+bool is_no_name(std::string_view name) { return name.empty() || name == "." || name == ".."; }
+
+void validate_name(const command::Sources& options) {
+  if (options.files.size() != 1 || !options.files_from.empty()) throw usage("--as names a single FILE, not several");
+  if (is_no_name(options.as) || options.as.find('/') != std::string::npos) {
+    throw usage(fmt::format("--as: '{}' is no file name", base::printable(options.as)));
+  }
+  if (options.as.size() > kLongestName) {
+    throw usage(fmt::format("--as: a file name has at most {} bytes, not {}", kLongestName, options.as.size()));
+  }
+}
+
+void validate_standard_input(const command::Sources& options, int reader) {
+  const bool as_source = std::find(options.files.begin(), options.files.end(), "-") != options.files.end();
+  const bool as_list = options.files_from == "-";
+  if (!as_source && !as_list) return;
+  if (reader != 0) throw usage(fmt::format("standard input is rank 0's: it can't come --from {}", reader));
+  if (!as_source) return;
+  if (options.files.size() > 1 || !options.files_from.empty()) {
+    throw usage("standard input (-) is sent alone, without other files");
+  }
+  if (options.as.empty()) throw usage("standard input (-) needs --as NAME");
+}
+
+void validate_names(const std::vector<std::string>& files) {
+  std::set<std::string_view> names;
+  for (const std::string& file : files) {
+    if (file.empty()) throw usage("the name of a FILE is empty");
+    const std::string_view name = base_name(file);
+    if (!is_no_name(name) && !names.insert(name).second) {
+      throw usage(fmt::format("two files are called '{}', and both would go to the same place", base::printable(name)));
+    }
+  }
+}
+
+}  // namespace
+
+void add_source_options(CLI::App& command, Texts& texts, bool& from0) {
+  add_text(command, texts, "--as", "NAME", "the name at the destination, for a single FILE");
+  add_text(command, texts, "--files-from", "LIST",
+           "more FILEs from a list, one a line, that is\nread on the same host; - is standard input");
+  command.add_flag("--from0", from0, "names in LIST end in NUL, not in newline");
+}
+
+std::string take_sources(const CLI::App& command, const Texts& texts, std::vector<std::string> names,
+                         command::Sources& sources) {
+  copy(texts, command, "--as", sources.as);
+  copy(texts, command, "--files-from", sources.files_from);
+  const std::size_t least = sources.files_from.empty() ? 2 : 1;
+  if (names.size() < least) {
+    const std::string& name = command.get_name();
+    throw usage(names.empty() ? fmt::format("{0}: no FILE and no DIR named (argosy {0} --help tells more)", name)
+                              : fmt::format("{}: a FILE and a DIR are needed, and only one name is given", name));
+  }
+  std::string directory = std::move(names.back());
+  names.pop_back();
+  sources.files = std::move(names);
+  return directory;
+}
+
+void validate_directory(const std::string& directory) {
+  if (directory.empty()) throw usage("the DIR is empty");
+  for (std::size_t at = directory.find('%'); at != std::string::npos; at = directory.find('%', at + 2)) {
+    constexpr std::string_view kKnown = "hr%";
+    if (at + 1 >= directory.size() || kKnown.find(directory[at + 1]) == std::string_view::npos) {
+      throw usage(fmt::format("in DIR '{}': '{}' is none of %h (host), %r (rank) and %% (a percent sign)",
+                              base::printable(directory), base::printable(directory.substr(at, 2))));
+    }
+  }
+}
+
+void validate_sources(const command::Sources& sources, int reader) {
+  if (sources.from0 && sources.files_from.empty()) throw usage("--from0 goes with --files-from");
+  validate_names(sources.files);
+  if (!sources.as.empty()) validate_name(sources);
+  validate_standard_input(sources, reader);
+}
+
+}  // namespace argosy::cli

@@ -1,0 +1,25 @@
+// The names and options of commands that take FILE... DIR.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/values.h"
+#include "command/options.h"
+
+namespace argosy::cli {
+
+void add_source_options(CLI::App& command, Texts& texts, bool& from0);
+
+// The sources that `command`'s options and names give; returns the last name, the folder. Throws base::Error (kUsage).
+std::string take_sources(const CLI::App& command, const Texts& texts, std::vector<std::string> names,
+                         command::Sources& sources);
+
+// The rules that sources must keep before anything is started; `reader` is the rank that reads them. Throws base::Error
+// (kUsage).
+void validate_sources(const command::Sources& sources, int reader);
+
+// The same for a folder's name with templates.
+void validate_directory(const std::string& directory);
+
+}  // namespace argosy::cli

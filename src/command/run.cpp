@@ -1,0 +1,28 @@
+#include "command/run.h"
+
+#include <variant>
+
+#include "command/bcast.h"
+#include "command/send.h"
+
+namespace argosy::command {
+
+namespace {
+
+// One call for each command.
+struct Runner {
+  const Options& options;
+  mpi::Session& session;
+  const Surroundings& surroundings;
+
+  Report operator()(const SendOptions& asked) const { return send(options, asked, session, surroundings); }
+  Report operator()(const BcastOptions& asked) const { return bcast(options, asked, session, surroundings); }
+};
+
+}  // namespace
+
+Report run(const Options& options, mpi::Session& session, const Surroundings& surroundings) {
+  return std::visit(Runner{options, session, surroundings}, options.command);
+}
+
+}  // namespace argosy::command
