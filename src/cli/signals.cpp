@@ -4,10 +4,19 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "base/error.h"
 
 namespace argosy::cli {
+
+namespace {
+
+// From now on a signal ends the process with the code that it has for argosy, and not by the signal: the job has been
+// ended already.
+extern "C" void leave(int signal_number) { _exit(128 + signal_number); }
+
+}  // namespace
 
 SignalSource::SignalSource() {
   sigset_t ours;
@@ -24,7 +33,10 @@ SignalSource::SignalSource() {
 }
 
 SignalSource::~SignalSource() {
-  // It fails only for an operation that doesn't exist.
+  struct sigaction action = {};
+  action.sa_handler = leave;
+  for (const int one : {SIGINT, SIGTERM}) static_cast<void>(sigaction(one, &action, nullptr));
+  // Neither call fails but for what doesn't exist.
   static_cast<void>(sigprocmask(SIG_SETMASK, &before_, nullptr));
 }
 

@@ -13,15 +13,17 @@ namespace argosy::command {
 namespace {
 
 constexpr std::int64_t kDefaultChunk = 1 << 20;
+// Within a node a chunk costs no message worth the name: few bytes in flight stay in the processor's cache.
+constexpr std::int64_t kNeighbourChunk = base::kLeafSize;
 // More slots than these add no speed to a direct route, and leave the processor's cache.
 constexpr std::size_t kMostSlots = 24;
 constexpr std::size_t kNeighbourSlots = 4;
 
 // A chunk takes no more than an eighth of a second at the bandwidth limit, so that a slow transfer is a steady one.
-std::int64_t choose_chunk_size(const CommonOptions& options) {
+std::int64_t choose_chunk_size(const CommonOptions& options, bool neighbours) {
   if (options.chunk_size > 0) return options.chunk_size;
   const std::int64_t by_memory = options.memory / 16 / base::kLeafSize * base::kLeafSize;
-  std::int64_t size = std::min(kDefaultChunk, by_memory);
+  std::int64_t size = std::min(neighbours ? kNeighbourChunk : kDefaultChunk, by_memory);
   if (options.bwlimit > 0) size = std::min(size, options.bwlimit / 8 / base::kLeafSize * base::kLeafSize);
   return std::max(size, base::kLeafSize);
 }
@@ -36,11 +38,11 @@ Report send(const Options& options, const SendOptions& asked, mpi::Session& sess
     if (rank < session.size()) continue;
     return wrong_usage("send", fmt::format("rank {} is out of range: the ranks are 0 to {}", rank, session.size() - 1));
   }
-  const std::int64_t chunk_size = choose_chunk_size(options.common);
-  const std::size_t slot = slot_bytes(chunk_size);
-  const std::size_t all = static_cast<std::size_t>(options.common.memory) / slot;
   // A neighbour works out of the sender's slots; it needs its own only where memory can't be shared.
   const bool neighbours = session.node_of(asked.from) == session.node_of(asked.to);
+  const std::int64_t chunk_size = choose_chunk_size(options.common, neighbours);
+  const std::size_t slot = slot_bytes(chunk_size);
+  const std::size_t all = static_cast<std::size_t>(options.common.memory) / slot;
   const std::size_t sender = std::min(kMostSlots, neighbours ? all - kNeighbourSlots : all);
   const std::size_t receiver = neighbours ? kNeighbourSlots : std::min(kMostSlots, all);
 

@@ -65,8 +65,7 @@ def test_impatient_user(place, start):
         if job.running():
             job.signal(signal.SIGINT)
     result = job.wait(4)
-    # A signal that comes when everything is done ends the process as one without a handler: 130 to a shell.
-    assert result.code in (130, -signal.SIGINT), result
+    assert result.code == 130, result
     nothing_visible(place)
 
 
@@ -110,8 +109,9 @@ def test_signal_to_mpiexec(place, start, number):
     job = under_way(place, start, launch=UNDER)
     job.signal(number)
     result = job.wait(15)
-    # Under MPICH 0 was seen on a busy machine, and 130 and 143 by hand: whether Hydra or argosy is at fault is not known.
-    assert result.code != 0 or MPI == "mpich", result
+    # Hydra, when it is interrupted itself, may end with 0 whatever its ranks end with: so it does with `sleep`.
+    if MPI != "mpich":
+        assert result.code != 0, result
     job.gone()
     nothing_visible(place)
 
