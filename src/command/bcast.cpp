@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <utility>
 
 #include "base/digest.h"
+#include "command/limits.h"
 #include "core/node_route.h"
 #include "core/predict.h"
 
@@ -24,10 +24,6 @@ constexpr int kRingNodes = 64;
 constexpr std::int64_t kSlotsWanted = 16;
 // The slots of a rank that gets its copy from its node's leader: what it falls behind by, it holds itself.
 constexpr std::size_t kCopySlots = 2;
-
-// What is within these of the busiest link is as busy; a rank that waited for less of the time always had data.
-constexpr double kAsBusy = 0.9;
-constexpr double kNeverLacked = 0.05;
 
 class Broadcast {
  public:
@@ -151,42 +147,6 @@ class Broadcast {
   core::Link link_;
 };
 
-// The host whose card made the others wait, of links of which those that were busy for `saturated` seconds or longer
-// count. A slow card shows on both sides, into its host and out of it; what comes before it may wait for it and look as
-// busy, so the last such host is the one. At the end of the way there is no other side: there the host before tells, by
-// whether it ever lacked data.
-std::string slowest_card(const std::vector<RankReport>& ranks, double saturated, double seconds) {
-  const auto is_known = [&](int number) {
-    return std::any_of(ranks.begin(), ranks.end(), [number](const RankReport& rank) { return rank.rank == number; });
-  };
-  std::map<int, int> sides;
-  const RankReport* last_sender = nullptr;
-  int last_receiver = 0;
-  for (const RankReport& rank : ranks) {
-    for (const LinkReport& link : rank.links) {
-      if (link.busy < saturated || !is_known(link.to)) continue;
-      ++sides[rank.rank];
-      ++sides[link.to];
-      last_sender = &rank;
-      last_receiver = link.to;
-    }
-  }
-  const auto report_of = [&](int number) -> const RankReport& {
-    return *std::find_if(ranks.begin(), ranks.end(), [number](const RankReport& rank) { return rank.rank == number; });
-  };
-  if (last_sender == nullptr) return "a host without a report";
-  int slowest = last_receiver;
-  int most = 1;
-  for (const auto& [rank, count] : sides) {
-    if (count < most || count < 2) continue;
-    most = count;
-    slowest = rank;
-  }
-  const bool at_the_end = report_of(last_receiver).links.empty() && last_sender->rank == slowest;
-  if (at_the_end && last_sender->network_wait < kNeverLacked * seconds) slowest = last_receiver;
-  return report_of(slowest).host;
-}
-
 }  // namespace
 
 Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& session,
@@ -216,29 +176,6 @@ Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& se
   if (session.rank() == 0 && report.bytes_moved > 0)
     report.limited_by = limiting_stage(report.ranks, report.seconds.transfer);
   return report;
-}
-
-std::string limiting_stage(const std::vector<RankReport>& ranks, double seconds) {
-  if (seconds <= 0) return {};
-  std::string name;
-  double most = 0;
-  const auto consider = [&](const std::string& stage, double busy) {
-    if (busy <= most) return;
-    most = busy;
-    name = stage;
-  };
-  for (const RankReport& rank : ranks) {
-    consider("source on " + rank.host, rank.source);
-    consider("disk of " + rank.host, rank.disk);
-    consider("hash on " + rank.host, rank.hash);
-  }
-  const double others = most;
-  for (const RankReport& rank : ranks) {
-    for (const LinkReport& link : rank.links) consider({}, link.busy);
-  }
-  if (most <= 0) return {};
-  if (most > others) name = "network into " + slowest_card(ranks, most * kAsBusy, seconds);
-  return fmt::format("{} ({:.0f} % busy)", name, 100 * std::min(1.0, most / seconds));
 }
 
 }  // namespace argosy::command

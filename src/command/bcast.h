@@ -12,8 +12,4 @@ namespace argosy::command {
 Report bcast(const Options& options, const BcastOptions& asked, mpi::Session& session,
              const Surroundings& surroundings);
 
-// What limited a transfer that took `seconds`: the busiest card, disk, source or hash of all ranks', such as
-// "network into h5 (97 % busy)". Of links that are equally busy it is the one that kept the others waiting.
-std::string limiting_stage(const std::vector<RankReport>& ranks, double seconds);
-
 }  // namespace argosy::command

@@ -265,7 +265,7 @@ class Move {
     rank_.disk = meter.seconds(engine::Work::kDisk);
     rank_.hash = meter.seconds(engine::Work::kHash);
     rank_.source = meter.seconds(engine::Work::kSource);
-    for (const auto& [to, busy] : transfer.busy_links()) rank_.links.push_back({to, busy});
+    for (const auto& [to, link] : transfer.links()) rank_.links.push_back({to, link.busy(), link.fastest()});
   }
 
   void commit() {

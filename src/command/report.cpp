@@ -85,7 +85,8 @@ base::Failure failure_from_json(const nlohmann::json& object) {
 
 nlohmann::json rank_to_json(const RankReport& rank) {
   nlohmann::json links = nlohmann::json::array();
-  for (const LinkReport& link : rank.links) links.push_back({{"to", link.to}, {"busy", link.busy}});
+  for (const LinkReport& link : rank.links)
+    links.push_back({{"to", link.to}, {"busy", link.busy}, {"fastest", link.fastest}});
   return {
       {"rank", rank.rank},
       {"host", base::utf8_or_replacement(rank.host)},
@@ -108,7 +109,8 @@ RankReport rank_from_json(const nlohmann::json& object) {
   rank.disk = waiting.at("disk");
   rank.hash = waiting.at("hash");
   rank.source = waiting.at("source");
-  for (const nlohmann::json& link : object.at("links")) rank.links.push_back({link.at("to"), link.at("busy")});
+  for (const nlohmann::json& link : object.at("links"))
+    rank.links.push_back({link.at("to"), link.at("busy"), link.at("fastest")});
   return rank;
 }
 

@@ -259,9 +259,12 @@ void Relay::start_send(Link& link, std::uint64_t chunk) {
   if (!link.local) {
     ++in_flight_;
     ++link.in_flight;
-    transport_.send(link.peer, tag_of(link.lane), bytes, [this, &link, message = std::move(message)] {
+    LinkMeter& meter = meters_[link.peer];
+    const auto sent = std::chrono::steady_clock::now();
+    transport_.send(link.peer, tag_of(link.lane), bytes, [this, &link, &meter, sent, message = std::move(message)] {
       --in_flight_;
       --link.in_flight;
+      meter.taken(sent, std::chrono::steady_clock::now(), message->bytes().size());
       base::note_activity();
     });
     return;
@@ -285,9 +288,12 @@ bool Relay::has_backlog() const {
                      [](const auto& link) { return !link.second.local && !link.second.ready.empty(); });
 }
 
-void Relay::add_busy(std::map<int, double>& seconds, double passed) const {
-  for (const auto& [place, link] : links_) {
-    if (link.in_flight > 0) seconds[link.peer] += passed;
+void Relay::add_busy(double seconds) {
+  for (auto& [peer, meter] : meters_) {
+    const bool busy = std::any_of(links_.begin(), links_.end(), [peer = peer](const auto& link) {
+      return link.second.peer == peer && link.second.in_flight > 0;
+    });
+    if (busy) meter.add_busy(seconds);
   }
 }
 

@@ -23,6 +23,7 @@
 #include "core/chunk.h"
 #include "core/route.h"
 #include "core/transport.h"
+#include "engine/link_meter.h"
 #include "engine/pool.h"
 
 namespace argosy::engine {
@@ -83,8 +84,10 @@ class Relay {
   bool idle() const;
   // A chunk waits for another node to take it.
   bool has_backlog() const;
-  // Adds the seconds that have passed to each rank of another node to which a message is under way.
-  void add_busy(std::map<int, double>& seconds, double passed) const;
+  // Notes that the links to other nodes with a message under way were busy for `seconds` more.
+  void add_busy(double seconds);
+  // The links to other nodes, by rank.
+  const std::map<int, LinkMeter>& meters() const { return meters_; }
   // The stream's end has come, and every chunk before it.
   bool has_all() const;
   // The first rank that this one waits for to take a chunk, or core::kNobody.
@@ -135,6 +138,7 @@ class Relay {
   bool takes_;  // what it puts in, too
   std::vector<Lane> lanes_;
   std::map<std::pair<int, int>, Link> links_;  // by peer and lane
+  std::map<int, LinkMeter> meters_;            // by peer
   int in_flight_ = 0;                          // to other nodes
   int held_ = 0;                               // slots of lenders
   std::uint64_t length_ = UINT64_MAX;          // of the stream, once known

@@ -53,7 +53,7 @@ void Transfer::stop() {
 }
 
 void Transfer::sample(double passed) {
-  relay_.add_busy(busy_links_, passed);
+  relay_.add_busy(passed);
   if (destination_ && !destination_->done() && !destination_->is_writing() && !relay_.has_backlog())
     network_wait_ += passed;
 }

@@ -53,8 +53,8 @@ class Transfer {
 
   // Adds the seconds that have passed to what this rank is busy with now, or waits for.
   void sample(double passed);
-  // Seconds with a message under way, by the rank it goes to; and with nothing to do until data came.
-  const std::map<int, double>& busy_links() const { return busy_links_; }
+  // The links to other nodes, by the rank they go to; and the seconds with nothing to do until data came.
+  const std::map<int, LinkMeter>& links() const { return relay_.meters(); }
   double network_wait() const { return network_wait_; }
 
  private:
@@ -63,7 +63,6 @@ class Transfer {
   Control control_;
   std::unique_ptr<Origin> origin_;
   std::unique_ptr<Destination> destination_;
-  std::map<int, double> busy_links_;
   double network_wait_ = 0;
   bool listens_ = false;  // an origin that is not the root
 };

@@ -97,12 +97,12 @@ def test_terminal_style_device_null(place, send):
 def test_beside_other_files_is_refused_or_named(place, argosy, launch):
     """A single source gets --as, so standard input among several has no name."""
     place.file("a", size=1)
-    assert argosy("send", "-", "src/a", "out", stdin=b"x", launch=launch).code == USAGE
+    assert argosy("send", "-", "src/a", "out", launch=launch).code == USAGE
     assert snapshot(place.out) is None
 
 
 def test_without_a_name(place, argosy, launch):
-    result = argosy("send", "-", "out", stdin=b"x", launch=launch)
+    result = argosy("send", "-", "out", launch=launch)
     assert result.code == USAGE, result
     assert "--as" in result.text
     assert snapshot(place.out) is None
