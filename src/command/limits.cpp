@@ -3,54 +3,53 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <utility>
 
 namespace argosy::command {
 
 namespace {
 
-// Cards within this of the slowest are as slow.
-constexpr double kAsSlow = 1.25;
+// Links within this of the fastest are as fast: the cards are alike.
+constexpr double kAlike = 1.25;
+// A card that has carried so much more than its slow link elsewhere is not the slow one.
+constexpr double kFaster = 1.5;
 
-// One rank's card, as its links show it.
-struct Card {
-  double fastest = 0;  // what it has carried, bytes a second
-  int links = 0;
-  double busy = 0;  // the busiest of them
+struct Line {
+  int from = 0;
+  int to = 0;
+  double busy = 0;
+  double fastest = 0;
 };
 
-// The rank whose card made the others wait.
+// What the card of `rank` has carried over its links but `without`; `unknown` where there are none.
+double carried_elsewhere(const std::vector<Line>& lines, int rank, const Line& without, double unknown) {
+  double most = 0;
+  for (const Line& line : lines) {
+    if (&line != &without && (line.from == rank || line.to == rank)) most = std::max(most, line.fastest);
+  }
+  return most > 0 ? most : unknown;
+}
+
+// The rank whose card made the others wait: one of the two ends of the slowest link. Where all are alike the last that
+// the busiest link leads to.
 int slowest_card(const std::vector<RankReport>& ranks) {
-  std::map<int, Card> cards;
+  std::vector<Line> lines;
   for (const RankReport& rank : ranks) {
-    for (const LinkReport& link : rank.links) {
-      for (const int end : {rank.rank, link.to}) {
-        Card& card = cards[end];
-        card.fastest = std::max(card.fastest, link.fastest);
-        card.busy = std::max(card.busy, link.busy);
-        ++card.links;
-      }
-    }
+    for (const LinkReport& link : rank.links) lines.push_back({rank.rank, link.to, link.busy, link.fastest});
   }
-  double slowest = 0;
-  double fastest = 0;
-  for (const auto& [rank, card] : cards) {
-    if (card.fastest <= 0) continue;
-    slowest = slowest == 0 ? card.fastest : std::min(slowest, card.fastest);
-    fastest = std::max(fastest, card.fastest);
+  const auto slower = [](const Line& one, const Line& than) { return one.fastest < than.fastest; };
+  const auto [slow, fast] = std::minmax_element(lines.begin(), lines.end(), slower);
+  if (fast->fastest <= slow->fastest * kAlike) {
+    const auto less_busy = [](const Line& one, const Line& than) {
+      return std::pair(one.busy, one.to) < std::pair(than.busy, than.to);
+    };
+    return std::max_element(lines.begin(), lines.end(), less_busy)->to;
   }
-  const bool alike = fastest <= slowest * kAsSlow;
-  int found = -1;
-  const auto better = [&](const Card& one, const Card& than) {
-    // The last on a chain has but one link, and can't be told from a slow one before it, which shows on two.
-    if (!alike && one.links != than.links) return one.links > than.links;
-    return alike ? one.busy >= than.busy : one.fastest < than.fastest;
-  };
-  for (const auto& [rank, card] : cards) {
-    if (!alike && (card.fastest <= 0 || card.fastest > slowest * kAsSlow)) continue;
-    if (found < 0 || better(card, cards[found])) found = rank;
-  }
-  return found;
+  // An end that has carried more is not the one. Of two that may be it, it is the one that shows on its other links.
+  const double limit = slow->fastest * kFaster;
+  const double sender = carried_elsewhere(lines, slow->from, *slow, limit);
+  const double receiver = carried_elsewhere(lines, slow->to, *slow, limit);
+  return sender <= limit && sender < receiver ? slow->from : slow->to;
 }
 
 // "network into h5": a card that only sends is named by what it does.

@@ -24,7 +24,7 @@ struct PhaseSeconds {
 struct LinkReport {
   int to = 0;
   double busy = 0;     // seconds with a message under way
-  double fastest = 0;  // bytes a second, over the fastest eight chunks in a row; 0: there were fewer
+  double fastest = 0;  // bytes a second, over the fastest twelve chunks in a row; 0: there were fewer
 };
 
 struct RankReport {

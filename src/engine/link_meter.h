@@ -16,9 +16,11 @@ class LinkMeter {
   // A message of `bytes`, under way since `sent`, has been taken. Messages are taken in the order in which they are
   // sent.
   void taken(Time sent, Time now, std::size_t bytes) {
-    // With two under way the second's time begins when the first is through.
-    row_.push_back({std::chrono::duration<double>(now - std::max(sent, last_)).count(), static_cast<double>(bytes)});
+    const Time began = std::max(sent, last_);  // with two under way the second's time begins when the first is through
     last_ = now;
+    // The first few only fill the buffers on the way.
+    if (++taken_ <= kFill) return;
+    row_.push_back({std::chrono::duration<double>(now - began).count(), static_cast<double>(bytes)});
     if (row_.size() > kRow) row_.pop_front();
     double seconds = 0;
     double sum = 0;
@@ -26,7 +28,6 @@ class LinkMeter {
       seconds += one.seconds;
       sum += one.bytes;
     }
-    // Fewer say little: the first are over at once while buffers on the way fill.
     if (row_.size() == kRow && seconds > 0) fastest_ = std::max(fastest_, sum / seconds);
   }
 
@@ -38,12 +39,14 @@ class LinkMeter {
   double fastest() const { return fastest_; }
 
  private:
-  static constexpr std::size_t kRow = 8;
+  static constexpr std::size_t kFill = 8;
+  static constexpr std::size_t kRow = 12;
   struct Taken {
     double seconds = 0;
     double bytes = 0;
   };
   std::deque<Taken> row_;
+  std::size_t taken_ = 0;
   Time last_;
   double busy_ = 0;
   double fastest_ = 0;
