@@ -17,7 +17,7 @@ namespace {
 
 // What a card is taken to carry where --link-rate does not say: 10 Gbit/s. The choice hardly depends on it.
 constexpr double kDefaultRate = 1.25e9;
-constexpr std::int64_t kDefaultLargest = 1 << 20;
+constexpr std::int64_t kDefaultLargest = 512 << 10;
 // Up to so many nodes the ring is taken for a shared source where --link-rate does not tell the cards' rate.
 constexpr int kRingNodes = 64;
 // A pool of this many chunks keeps every route busy; larger chunks would leave fewer slots.

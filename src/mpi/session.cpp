@@ -52,6 +52,17 @@ int ranks_a_node() {
   return ranks;
 }
 
+// Blocks until `request` is complete. Ranks often outnumber cores, and no MPI yields inside a call that waits: there
+// the ranks would keep the very one that they wait for from running.
+void wait(MPI_Request request, const char* call) {
+  int flag = 0;
+  while (true) {
+    check(MPI_Test(&request, &flag, MPI_STATUS_IGNORE), call);
+    if (flag != 0) return;
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+  }
+}
+
 }  // namespace
 
 void check(int code, const char* call) {
@@ -102,7 +113,9 @@ Session::Session() : impl_(std::make_unique<Impl>()) {
   }
   // Errors come back as codes, and end the job with a line that says why.
   check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-  check(MPI_Comm_dup(MPI_COMM_WORLD, &impl_->world), "MPI_Comm_dup");
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Comm_idup(MPI_COMM_WORLD, &impl_->world, &request), "MPI_Comm_idup");
+  wait(request, "MPI_Comm_idup");
   check(MPI_Comm_set_errhandler(impl_->world, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   check(MPI_Comm_rank(impl_->world, &impl_->rank), "MPI_Comm_rank");
   check(MPI_Comm_size(impl_->world, &impl_->size), "MPI_Comm_size");
@@ -112,9 +125,10 @@ Session::Session() : impl_(std::make_unique<Impl>()) {
   std::array<char, kLongestHost> name{};
   if (gethostname(name.data(), name.size() - 1) != 0) std::strcpy(name.data(), "unknown");
   std::vector<char> names(kLongestHost * static_cast<std::size_t>(impl_->size));
-  check(MPI_Allgather(name.data(), static_cast<int>(kLongestHost), MPI_CHAR, names.data(),
-                      static_cast<int>(kLongestHost), MPI_CHAR, impl_->world),
-        "MPI_Allgather");
+  check(MPI_Iallgather(name.data(), static_cast<int>(kLongestHost), MPI_CHAR, names.data(),
+                       static_cast<int>(kLongestHost), MPI_CHAR, impl_->world, &request),
+        "MPI_Iallgather");
+  wait(request, "MPI_Iallgather");
   for (int rank = 0; rank < impl_->size; ++rank) {
     impl_->hosts.emplace_back(names.data() + static_cast<std::size_t>(rank) * kLongestHost);
   }
@@ -128,9 +142,12 @@ Session::Session() : impl_(std::make_unique<Impl>()) {
   }
   check(MPI_Comm_set_errhandler(impl_->node, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   int leader = impl_->rank;
-  check(MPI_Bcast(&leader, 1, MPI_INT, 0, impl_->node), "MPI_Bcast");
+  check(MPI_Ibcast(&leader, 1, MPI_INT, 0, impl_->node, &request), "MPI_Ibcast");
+  wait(request, "MPI_Ibcast");
   impl_->leaders.resize(static_cast<std::size_t>(impl_->size));
-  check(MPI_Allgather(&leader, 1, MPI_INT, impl_->leaders.data(), 1, MPI_INT, impl_->world), "MPI_Allgather");
+  check(MPI_Iallgather(&leader, 1, MPI_INT, impl_->leaders.data(), 1, MPI_INT, impl_->world, &request),
+        "MPI_Iallgather");
+  wait(request, "MPI_Iallgather");
 }
 
 Session::~Session() = default;
@@ -150,23 +167,46 @@ std::span<std::byte> Session::allocate_pool(std::size_t bytes) {
 
 std::vector<std::int64_t> Session::exchange(std::int64_t mine) {
   std::vector<std::int64_t> all(static_cast<std::size_t>(impl_->size));
-  check(MPI_Allgather(&mine, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, impl_->world), "MPI_Allgather");
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Iallgather(&mine, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, impl_->world, &request), "MPI_Iallgather");
+  wait(request, "MPI_Iallgather");
   return all;
 }
 
 double Session::latency(int a, int b) {
   constexpr int kRounds = 40;
+  // With more ranks than cores a round may take a time slice of each.
+  constexpr std::chrono::milliseconds kEnough(20);
   constexpr int kProbeTag = 100;
   std::array<char, 64> bytes{};
-  const int length = static_cast<int>(bytes.size());
+  const auto receive = [&](int peer) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    check(MPI_Irecv(bytes.data(), static_cast<int>(bytes.size()), MPI_CHAR, peer, kProbeTag, impl_->world, &request),
+          "MPI_Irecv");
+    for (int flag = 0; flag == 0; std::this_thread::yield()) {
+      check(MPI_Test(&request, &flag, MPI_STATUS_IGNORE), "MPI_Test");
+    }
+  };
+  const auto send = [&](int peer) {
+    check(MPI_Send(bytes.data(), static_cast<int>(bytes.size()), MPI_CHAR, peer, kProbeTag, impl_->world), "MPI_Send");
+  };
   std::int64_t best = INT64_MAX;
-  for (int round = 0; round < kRounds && (impl_->rank == a || impl_->rank == b); ++round) {
-    const auto start = std::chrono::steady_clock::now();
-    const int peer = impl_->rank == a ? b : a;
-    if (impl_->rank == a) check(MPI_Send(bytes.data(), length, MPI_CHAR, peer, kProbeTag, impl_->world), "MPI_Send");
-    check(MPI_Recv(bytes.data(), length, MPI_CHAR, peer, kProbeTag, impl_->world, MPI_STATUS_IGNORE), "MPI_Recv");
-    if (impl_->rank == b) check(MPI_Send(bytes.data(), length, MPI_CHAR, peer, kProbeTag, impl_->world), "MPI_Send");
-    best = std::min<std::int64_t>(best, (std::chrono::steady_clock::now() - start).count());
+  if (impl_->rank == a) {
+    const auto begun = std::chrono::steady_clock::now();
+    bool more = true;
+    for (int round = 1; more; ++round) {
+      const auto start = std::chrono::steady_clock::now();
+      more = round < kRounds && start - begun < kEnough;
+      bytes[0] = more ? 1 : 0;
+      send(b);
+      receive(b);
+      best = std::min<std::int64_t>(best, (std::chrono::steady_clock::now() - start).count());
+    }
+  } else if (impl_->rank == b) {
+    do {
+      receive(a);
+      send(a);
+    } while (bytes[0] != 0);
   }
   const std::int64_t nanoseconds = exchange(best).at(static_cast<std::size_t>(a));
   return static_cast<double>(nanoseconds) / 2e9;
@@ -222,7 +262,13 @@ void Session::end(int code, bool result_stands) {
   // MPICH 4.0.2's MPI_Finalize over UCX may hang (pmodels/mpich#6596), and its launcher may take a process that leaves
   // without it for a crash: that is all one to a supervisor, but not to somebody who looks at the launcher's exit code.
   if (result_stands) {
-    static_cast<void>(MPI_Barrier(impl_->world));
+    try {
+      MPI_Request request = MPI_REQUEST_NULL;
+      check(MPI_Ibarrier(impl_->world, &request), "MPI_Ibarrier");
+      wait(request, "MPI_Ibarrier");
+    } catch (const base::Error&) {
+      // A rank has gone early: nothing is left to wait for.
+    }
     _exit(code);
   }
 #else
