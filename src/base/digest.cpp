@@ -33,6 +33,18 @@ Digest digest_of(std::span<const std::byte> data, std::int64_t offset) {
   return sum;
 }
 
+Digest digest_of_zeros(std::int64_t offset, std::int64_t length) {
+  static const std::array<std::byte, static_cast<std::size_t>(kLeafSize)> kZeros{};
+  Digest sum;
+  while (length > 0) {
+    const std::int64_t part = std::min(length, kLeafSize);
+    sum += digest_of(std::span(kZeros).first(static_cast<std::size_t>(part)), offset);
+    offset += part;
+    length -= part;
+  }
+  return sum;
+}
+
 Digest close_digest(const Digest& sum, std::int64_t length) {
   std::array<std::uint64_t, 3> fields = {sum.low, sum.high, static_cast<std::uint64_t>(length)};
   if constexpr (std::endian::native == std::endian::big) {

@@ -25,6 +25,9 @@ struct Digest {
 // file's last part may end inside a leaf.
 Digest digest_of(std::span<const std::byte> data, std::int64_t offset);
 
+// The same of `length` bytes that are all zero.
+Digest digest_of_zeros(std::int64_t offset, std::int64_t length);
+
 // A whole file's digest from the sum over all its leaves.
 Digest close_digest(const Digest& sum, std::int64_t length);
 

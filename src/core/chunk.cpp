@@ -46,14 +46,14 @@ bool get_record(base::Reader& reader, Record& record) {
   record.length = reader.get<std::int64_t>();
   record.digest.low = reader.get<std::uint64_t>();
   record.digest.high = reader.get<std::uint64_t>();
-  if (kind != 1 && kind != 2) return false;
+  if (kind < 1 || kind > 3) return false;
   record.kind = static_cast<Record::Kind>(kind);
   if (!is_failure_kind(failure)) return false;
   record.failure = static_cast<base::Kind>(failure);
   if (record.offset < 0 || record.length < 0 || record.length > INT64_MAX - record.offset) return false;
-  if (record.kind == Record::Kind::kData)
+  if (record.kind != Record::Kind::kEnd)
     return record.failure == base::Kind::kNone && record.offset % base::kLeafSize == 0 && spare_is_zero;
-  return record.offset == 0 && spare_is_zero;
+  return record.offset <= record.length && spare_is_zero;
 }
 
 }  // namespace

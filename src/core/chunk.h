@@ -25,14 +25,16 @@ inline constexpr std::int64_t kLargestChunk = std::int64_t{1} << 30;  // a messa
 struct Record {
   enum class Kind : std::uint8_t {
     kData = 1,  // `length` bytes of the payload, in the order of the records, lie at `offset` of the file
+    kHole = 3,  // `length` bytes at `offset` of the file are zeros and do not travel
     kEnd = 2,   // the file ends: its whole `length` and digest, or, with `failure`, that it can't be had
   };
   Kind kind = Kind::kData;
   base::Kind failure = base::Kind::kNone;  // kEnd only: why the source gave up
   std::uint64_t entry = 0;                 // index in the manifest
-  std::int64_t offset = 0;                 // kData
+  // kData, kHole: where in the file; kEnd: how many bytes of it did not travel, since every destination held them.
+  std::int64_t offset = 0;
   std::int64_t length = 0;
-  base::Digest digest;  // kData: digest_of(these bytes, offset); kEnd: the file's, closed
+  base::Digest digest;  // kData, kHole: digest_of(these bytes, offset); kEnd: the file's, closed
 };
 
 struct Head {

@@ -1,5 +1,7 @@
 #include "core/manifest.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/digest.h"
 
@@ -10,10 +12,12 @@ namespace {
 constexpr std::uint32_t kPageMagic = 0x50475241;    // "ARGP"
 constexpr std::uint32_t kAnswerMagic = 0x41475241;  // "ARGA"
 constexpr std::size_t kPageHead = 4 + 8 + 8 + 1 + 4;
-constexpr std::size_t kEntryFixed = 4 + 8 + 1 + 4 + 4 + 4 + 4 + 12 + 12 + 8 + 16;
+constexpr std::size_t kEntryFixed = 4 + 1 + 8 + 1 + 4 + 4 + 4 + 4 + 12 + 12 + 8 + 8 + 4 + 4 + 16;
 constexpr std::size_t kChecksum = 8;
 constexpr unsigned kOpenEnded = 1;
 constexpr unsigned kHasDigest = 2;
+constexpr unsigned kSparse = 4;
+constexpr std::size_t kLongestAttributeName = 255;
 
 void append_checksum(std::vector<std::byte>& bytes) { base::Writer(bytes).put(base::checksum_of(bytes)); }
 
@@ -36,9 +40,35 @@ bool get_time(base::Reader& reader, Timestamp& time) {
   return time.nanoseconds >= 0 && time.nanoseconds < 1'000'000'000;
 }
 
+void put_attributes(base::Writer& writer, const std::vector<Attribute>& attributes) {
+  writer.put(static_cast<std::uint32_t>(attributes.size()));
+  for (const Attribute& attribute : attributes) {
+    writer.put_string(attribute.name);
+    writer.put_string(attribute.value);
+  }
+}
+
+bool get_attributes(base::Reader& reader, std::vector<Attribute>& attributes) {
+  const auto count = reader.get<std::uint32_t>();
+  if (count > kAttributeBytes) return false;
+  std::size_t bytes = 0;
+  for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
+    Attribute attribute;
+    attribute.name = reader.get_string(kLongestAttributeName);
+    attribute.value = reader.get_string(kAttributeBytes);
+    bytes += attribute.name.size() + attribute.value.size();
+    if (attribute.name.empty() || attribute.name.find('\0') != std::string::npos || bytes > kAttributeBytes) return false;
+    if (!attributes.empty() && attributes.back().name >= attribute.name) return false;
+    attributes.push_back(std::move(attribute));
+  }
+  return true;
+}
+
 // Reads one entry; an empty string, or what is wrong with it.
 std::string get_entry(base::Reader& reader, Entry& entry) {
   entry.path = reader.get_string(kLongestPath);
+  const auto type = reader.get<std::uint8_t>();
+  entry.type = static_cast<Type>(type);
   entry.size = reader.get<std::int64_t>();
   const auto flags = reader.get<std::uint8_t>();
   entry.open_ended = (flags & kOpenEnded) != 0;
@@ -48,6 +78,10 @@ std::string get_entry(base::Reader& reader, Entry& entry) {
   entry.gid = reader.get<std::uint32_t>();
   const bool times_fit = get_time(reader, entry.mtime) && get_time(reader, entry.ctime);
   entry.inode = reader.get<std::uint64_t>();
+  entry.device = reader.get<std::uint64_t>();
+  entry.sparse = (flags & kSparse) != 0;
+  entry.link = reader.get_string(kLongestPath);
+  const bool attributes_fit = get_attributes(reader, entry.attributes);
   if ((flags & kHasDigest) != 0) {
     base::Digest& digest = entry.digest.emplace();
     digest.low = reader.get<std::uint64_t>();
@@ -56,9 +90,37 @@ std::string get_entry(base::Reader& reader, Entry& entry) {
   if (!reader.ok()) return "it ends early";
   if (!is_safe_path(entry.path)) return "a path leads out of the destination";
   if (entry.size < kMissing) return "a size is negative";
-  if (flags > (kOpenEnded | kHasDigest) || (entry.open_ended && entry.size != 0)) return "an entry's flags are unknown";
+  if (type >= kTypes) return "an entry's type is unknown";
+  if (entry.type != Type::kFile && entry.size > 0) return "a size is one that only a file has";
+  if (!is_safe_link(entry.type, entry.link)) return "a link leads out of the destination";
+  if (flags > (kOpenEnded | kHasDigest | kSparse) || (entry.open_ended && (entry.size != 0 || entry.type != Type::kFile)))
+    return "an entry's flags are unknown";
+  if (!attributes_fit) return "an entry's attributes are impossible";
   if (entry.error_number < 0 || (entry.mode & ~07777U) != 0 || !times_fit) return "an entry's metadata is impossible";
   return {};
+}
+
+// The rest of an answer; false where it says what no honest peer says.
+bool get_held(base::Reader& reader, Answer& answer) {
+  const auto entries = reader.get<std::uint32_t>();
+  if (entries > kRangesAnAnswer) return false;
+  std::size_t all = 0;
+  for (std::uint32_t i = 0; i < entries; ++i) {
+    Held held;
+    held.entry = reader.get<std::uint32_t>();
+    const auto ranges = reader.get<std::uint32_t>();
+    all += ranges;
+    if (!reader.ok() || all > kRangesAnAnswer || held.entry >= answer.wanted.size() || !answer.wanted[held.entry])
+      return false;
+    if (!answer.held.empty() && answer.held.back().entry >= held.entry) return false;
+    for (std::uint32_t j = 0; j < ranges; ++j) {
+      const auto begin = reader.get<std::int64_t>();
+      const auto end = reader.get<std::int64_t>();
+      if (!reader.ok() || begin % base::kLeafSize != 0 || !held.ranges.add({begin, end})) return false;
+    }
+    answer.held.push_back(std::move(held));
+  }
+  return reader.ok() && reader.left() == 0;
 }
 
 }  // namespace
@@ -74,7 +136,17 @@ bool is_safe_path(std::string_view path) {
   }
 }
 
-std::size_t encoded_size(const Entry& entry) { return kEntryFixed + entry.path.size(); }
+bool is_safe_link(Type type, std::string_view link) {
+  if (type == Type::kHardLink) return is_safe_path(link);
+  if (type == Type::kSymlink) return !link.empty() && link.find('\0') == std::string_view::npos;
+  return link.empty();
+}
+
+std::size_t encoded_size(const Entry& entry) {
+  std::size_t bytes = kEntryFixed + entry.path.size() + entry.link.size();
+  for (const Attribute& attribute : entry.attributes) bytes += 8 + attribute.name.size() + attribute.value.size();
+  return bytes;
+}
 
 std::vector<std::byte> encode_page(const Page& page) {
   std::vector<std::byte> bytes;
@@ -87,8 +159,10 @@ std::vector<std::byte> encode_page(const Page& page) {
   writer.put(static_cast<std::uint32_t>(page.entries.size()));
   for (const Entry& entry : page.entries) {
     writer.put_string(entry.path);
+    writer.put(static_cast<std::uint8_t>(entry.type));
     writer.put(entry.size);
-    writer.put(static_cast<std::uint8_t>((entry.open_ended ? kOpenEnded : 0U) | (entry.digest ? kHasDigest : 0U)));
+    writer.put(static_cast<std::uint8_t>((entry.open_ended ? kOpenEnded : 0U) | (entry.digest ? kHasDigest : 0U) |
+                                         (entry.sparse ? kSparse : 0U)));
     writer.put(entry.error_number);
     writer.put(entry.mode);
     writer.put(entry.uid);
@@ -96,6 +170,9 @@ std::vector<std::byte> encode_page(const Page& page) {
     put_time(writer, entry.mtime);
     put_time(writer, entry.ctime);
     writer.put(entry.inode);
+    writer.put(entry.device);
+    writer.put_string(entry.link);
+    put_attributes(writer, entry.attributes);
     if (entry.digest) {
       writer.put(entry.digest->low);
       writer.put(entry.digest->high);
@@ -141,6 +218,34 @@ std::optional<Page> decode_page(std::span<const std::byte> bytes, std::string& w
   return page;
 }
 
+Answer combine(const Answer& a, const Answer& b) {
+  Answer both;
+  both.page = a.page;
+  both.wanted.resize(a.wanted.size());
+  const auto held_in = [](const Answer& answer, std::size_t i) -> const Ranges* {
+    const auto at = std::lower_bound(answer.held.begin(), answer.held.end(), i,
+                                     [](const Held& held, std::size_t entry) { return held.entry < entry; });
+    return at != answer.held.end() && at->entry == i ? &at->ranges : nullptr;
+  };
+  for (std::size_t i = 0; i < a.wanted.size(); ++i) {
+    both.wanted[i] = a.wanted[i] || b.wanted[i];
+    if (!both.wanted[i]) continue;
+    const Ranges* of_a = held_in(a, i);
+    const Ranges* of_b = held_in(b, i);
+    // Whoever wants none of a file holds all of it.
+    Ranges ranges;
+    if (!a.wanted[i]) {
+      if (of_b != nullptr) ranges = *of_b;
+    } else if (!b.wanted[i]) {
+      if (of_a != nullptr) ranges = *of_a;
+    } else if (of_a != nullptr && of_b != nullptr) {
+      ranges = of_a->intersect(*of_b);
+    }
+    if (!ranges.empty()) both.held.push_back({static_cast<std::uint32_t>(i), std::move(ranges)});
+  }
+  return both;
+}
+
 std::vector<std::byte> encode_answer(const Answer& answer) {
   std::vector<std::byte> bytes;
   base::Writer writer(bytes);
@@ -154,6 +259,21 @@ std::vector<std::byte> encode_answer(const Answer& answer) {
     }
     writer.put(bits);
   }
+  std::size_t ranges = 0;
+  std::size_t entries = 0;
+  while (entries < answer.held.size() && ranges + answer.held[entries].ranges.all().size() <= kRangesAnAnswer) {
+    ranges += answer.held[entries++].ranges.all().size();
+  }
+  writer.put(static_cast<std::uint32_t>(entries));
+  for (std::size_t i = 0; i < entries; ++i) {
+    const Held& held = answer.held[i];
+    writer.put(held.entry);
+    writer.put(static_cast<std::uint32_t>(held.ranges.all().size()));
+    for (const Range& range : held.ranges.all()) {
+      writer.put(range.begin);
+      writer.put(range.end);
+    }
+  }
   append_checksum(bytes);
   return bytes;
 }
@@ -166,12 +286,13 @@ std::optional<Answer> decode_answer(std::span<const std::byte> bytes) {
   Answer answer;
   answer.page = reader.get<std::uint64_t>();
   const auto count = reader.get<std::uint32_t>();
-  if (!reader.ok() || count > kEntriesAPage || reader.left() != (count + 7) / 8) return std::nullopt;
+  if (!reader.ok() || count > kEntriesAPage || reader.left() < (count + 7) / 8) return std::nullopt;
   answer.wanted.resize(count);
   for (std::size_t i = 0; i < count; i += 8) {
     const auto bits = reader.get<std::uint8_t>();
     for (std::size_t bit = 0; bit < 8 && i + bit < count; ++bit) answer.wanted[i + bit] = ((bits >> bit) & 1U) != 0;
   }
+  if (!get_held(reader, answer)) return std::nullopt;
   return answer;
 }
 

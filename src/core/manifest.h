@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "core/ranges.h"
 
 namespace argosy::core {
 
 inline constexpr std::size_t kEntriesAPage = 1024;
-inline constexpr std::size_t kPageBytes = 128 * 1024;  // a page's longest encoding
-inline constexpr std::size_t kLongestPath = 32 * 1024;
+inline constexpr std::size_t kPageBytes = 1024 * 1024;  // a page's longest encoding
+inline constexpr std::size_t kLongestPath = 128 * 1024;
+inline constexpr std::size_t kAttributeBytes = 256 * 1024;  // of one entry, all together
 
 struct Timestamp {
   std::int64_t seconds = 0;
@@ -27,9 +29,30 @@ struct Timestamp {
 // The size of a source that is missing. No other size is negative.
 inline constexpr std::int64_t kMissing = -1;
 
-// One file. `path` is relative to the destination and holds raw bytes.
+// What kind of thing an entry is. The values travel.
+enum class Type : std::uint8_t {
+  kFile = 0,
+  kFolder = 1,
+  kSymlink = 2,
+  kHardLink = 3,  // a second name of a file that the manifest has named before
+  kFifo = 4,
+  kSocket = 5,
+  kCharDevice = 6,
+  kBlockDevice = 7,
+};
+inline constexpr std::uint8_t kTypes = 8;
+
+// An extended attribute, a POSIX ACL among them.
+struct Attribute {
+  std::string name;
+  std::string value;
+  friend bool operator==(const Attribute&, const Attribute&) = default;
+};
+
+// One file, folder, link or special file. `path` is relative to the destination and holds raw bytes.
 struct Entry {
   std::string path;
+  Type type = Type::kFile;
   std::int64_t size = 0;          // bytes, or kMissing
   bool open_ended = false;        // the size becomes known at the end only (standard input); `size` is 0
   std::int32_t error_number = 0;  // not 0: the source can't be read, so no data will follow
@@ -40,11 +63,16 @@ struct Entry {
   // With inode and size they tell a file from every other one, on whichever node a shared file system shows it.
   Timestamp ctime;
   std::uint64_t inode = 0;
+  bool sparse = false;               // it has holes
+  std::uint64_t device = 0;          // of a device: its number, as st_rdev
+  std::string link;                  // of a symbolic link: its target; of a hard link: the path named before
+  std::vector<Attribute> attributes;  // sorted by name
   // Of the content, where it was asked for before anything moves.
   std::optional<base::Digest> digest;
 
+  bool exists() const { return size != kMissing && error_number == 0; }
   // Data will follow unless the destinations have it already.
-  bool readable() const { return size != kMissing && error_number == 0; }
+  bool readable() const { return type == Type::kFile && exists(); }
 };
 
 // `first` is the index of the page's first entry in the whole manifest.
@@ -54,6 +82,9 @@ struct Page {
   bool last = false;
   std::vector<Entry> entries;
 };
+
+// True for a link that a manifest may carry: of a symbolic link anything without NUL, of a hard link a safe path.
+bool is_safe_link(Type type, std::string_view link);
 
 // True when `path` names something beneath the folder it is relative to: not empty, not absolute, no NUL, no empty, "."
 // or ".." component, no component over 255 bytes.
@@ -68,13 +99,25 @@ std::vector<std::byte> encode_page(const Page& page);
 // The page, or nothing where the bytes are damaged or say what no honest peer says; `why` then says what.
 std::optional<Page> decode_page(std::span<const std::byte> bytes, std::string& why);
 
+// Of a wanted entry: parts that need not be moved, because what an earlier run wrote of them is still there.
+struct Held {
+  std::uint32_t entry = 0;  // within the page
+  Ranges ranges;            // bounds are multiples of base::kLeafSize, or the file's end
+};
+
 // Which entries of a page the destinations want; the others are in place. Encoded as a bitmap behind the page's number.
 struct Answer {
   std::uint64_t page = 0;
   std::vector<bool> wanted;
+  std::vector<Held> held;  // in the order of the entries
 };
-inline constexpr std::size_t kAnswerBytes = 64 + kEntriesAPage / 8;
+inline constexpr std::size_t kRangesAnAnswer = 1024;
+inline constexpr std::size_t kAnswerBytes = 64 + kEntriesAPage / 8 + kRangesAnAnswer * (8 + 16);
 
+// What two destinations together want of a page.
+Answer combine(const Answer& a, const Answer& b);
+
+// Of more than kRangesAnAnswer ranges those of the last entries stay behind: they are moved again.
 std::vector<std::byte> encode_answer(const Answer& answer);
 std::optional<Answer> decode_answer(std::span<const std::byte> bytes);
 

@@ -6,8 +6,21 @@
 
 namespace argosy::core {
 
-void Planner::add(std::uint64_t entry, std::int64_t size, bool open_ended) {
-  files_.push_back({entry, size, 0, open_ended});
+std::int64_t Planner::add(std::uint64_t entry, std::int64_t size, bool open_ended, const Ranges& held) {
+  File file{entry, size, 0, open_ended};
+  if (open_ended || is_small(file)) {
+    files_.push_back(std::move(file));
+    return size;
+  }
+  std::int64_t bytes = 0;
+  for (const Range& range : held.missing(size)) {
+    file.wanted.push_back(range);
+    bytes += range.end - range.begin;
+  }
+  // All of it is there: its end is still to be told, behind an extent of nothing.
+  if (file.wanted.empty()) file.wanted.push_back({size, size});
+  files_.push_back(std::move(file));
+  return bytes;
 }
 
 void Planner::end(std::uint64_t entry) {
@@ -18,11 +31,18 @@ std::vector<Extent> Planner::next(bool more_to_come) {
   if (files_.empty()) return {};
   File& first = files_.front();
   if (!is_small(first)) {
-    const std::int64_t length = first.open_ended ? chunk_size_ : std::min(chunk_size_, first.size - first.planned);
-    const bool last = !first.open_ended && first.planned + length == first.size;
-    const Extent extent{first.entry, first.planned, length, false, last, first.open_ended};
-    first.planned += length;
-    if (last) files_.pop_front();
+    if (first.open_ended) {
+      const Extent extent{first.entry, first.planned, chunk_size_, false, false, true};
+      first.planned += chunk_size_;
+      return {extent};
+    }
+    Range& range = first.wanted.front();
+    const std::int64_t length = std::min(chunk_size_, range.end - range.begin);
+    Extent extent{first.entry, range.begin, length, false, false, false};
+    range.begin += length;
+    if (range.begin == range.end) first.wanted.pop_front();
+    extent.last = first.wanted.empty();
+    if (extent.last) files_.pop_front();
     return {extent};
   }
   std::vector<Extent> extents;

@@ -7,6 +7,8 @@
 #include <deque>
 #include <vector>
 
+#include "core/ranges.h"
+
 namespace argosy::core {
 
 // A contiguous part of one file. `length` is 0 for an empty file, and for an open-ended file the most that may come.
@@ -25,7 +27,9 @@ class Planner {
   explicit Planner(std::int64_t chunk_size) : chunk_size_(chunk_size) {}
 
   // The next file of the manifest that is to be moved; `size` is not negative.
-  void add(std::uint64_t entry, std::int64_t size, bool open_ended);
+  void add(std::uint64_t entry, std::int64_t size, bool open_ended) { add(entry, size, open_ended, {}); }
+  // Of a file of at least a chunk `held` need not be moved; returns how many bytes are.
+  std::int64_t add(std::uint64_t entry, std::int64_t size, bool open_ended, const Ranges& held);
 
   // No more of this file: what has not been planned of it never will be. An open-ended file ends this way.
   void end(std::uint64_t entry);
@@ -46,6 +50,7 @@ class Planner {
     std::int64_t size = 0;
     std::int64_t planned = 0;
     bool open_ended = false;
+    std::deque<Range> wanted = {};  // of a file of at least a chunk
   };
   bool is_small(const File& file) const { return !file.open_ended && file.size < chunk_size_; }
 

@@ -135,9 +135,7 @@ void Control::count(const core::Answer& answer) {
     vote.answer = answer;
   } else {
     if (vote.answer.wanted.size() != answer.wanted.size()) throw broken("a manifest answer is about another page");
-    for (std::size_t i = 0; i < answer.wanted.size(); ++i) {
-      if (answer.wanted[i]) vote.answer.wanted[i] = true;
-    }
+    vote.answer = core::combine(vote.answer, answer);
   }
   if (++vote.voices < children_.size() + (own_destination_ ? 1U : 0U)) return;
   const core::Answer together = std::move(votes_.extract(answer.page).mapped().answer);

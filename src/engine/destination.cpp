@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -49,17 +50,17 @@ void Destination::page_arrived(core::Page page) {
   if (page.last) return;
   examining_ = true;
   ++tasks_;
-  struct Examination {
+  struct Task {
     core::Page page;
-    std::vector<bool> wanted;
+    core::Examination found;
     std::optional<base::Failure> failure;
   };
-  auto task = std::make_shared<Examination>();
+  auto task = std::make_shared<Task>();
   task->page = std::move(page);
   workers_.post(
       [this, task] {
         try {
-          task->wanted = sink_.examine(task->page);
+          task->found = sink_.inspect(task->page);
         } catch (const base::Error& error) {
           task->failure = error.failure();
         }
@@ -70,26 +71,41 @@ void Destination::page_arrived(core::Page page) {
         if (task->failure) {
           // The destination as a whole can't be used: no entry of the page is wanted.
           failures_.push_back(*task->failure);
-          task->wanted.assign(task->page.entries.size(), false);
+          task->found = {};
+          task->found.wanted.assign(task->page.entries.size(), false);
           for (core::Entry& entry : task->page.entries) entry.size = core::kMissing;
         }
-        examined(task->page, task->wanted);
+        examined(task->page, std::move(task->found));
       });
 }
 
-void Destination::examined(const core::Page& page, const std::vector<bool>& wanted) {
+void Destination::examined(const core::Page& page, core::Examination examination) {
+  std::vector<bool> failed(page.entries.size(), false);
+  for (const std::uint32_t i : examination.failed) {
+    failed[i] = true;
+    receipt_.failed.push_back(page.first + i);
+  }
+  std::move(examination.failures.begin(), examination.failures.end(), std::back_inserter(failures_));
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     const core::Entry& entry = page.entries[i];
-    if (wanted[i]) {
-      files_[page.first + i].entry = entry;
-    } else if (entry.readable()) {
+    if (examination.wanted[i]) {
+      if (examination.only_asked) continue;
+      File& file = files_[page.first + i];
+      file.path = entry.path;
+      file.size = entry.size;
+      file.open_ended = entry.open_ended;
+    } else if (entry.readable() && !failed[i]) {
       ++counts_.files_in_place;
       counts_.bytes_in_place += entry.size;
       counts_.name = entry.path;
     }
   }
+  for (const core::Held& held : examination.held) files_[page.first + held.entry].held = held.ranges;
+  counts_.links_and_specials += examination.links_and_specials;
+  counts_.folders += examination.folders;
+  receipt_.files += examination.links_and_specials;
   if (stream_ended_) end_stream();  // it was given up meanwhile: these will get no data
-  control_.answer({page.number, wanted});
+  control_.answer({page.number, std::move(examination.wanted), std::move(examination.held)});
 }
 
 void Destination::arrived(Arrival arrival) {
@@ -116,16 +132,17 @@ void Destination::arrived(Arrival arrival) {
   if (head.last) last_ = head;
 }
 
-std::string Destination::refuse(const core::ChunkView& view) const {
+std::string Destination::refuse(const core::ChunkView& view) {
   for (const core::Record& record : view.records) {
     const auto found = files_.find(record.entry);
     if (record.entry >= entries_) return "a chunk is refused: it carries a file that no manifest page names";
     if (found == files_.end()) continue;
-    const File& file = found->second;
-    if (record.kind != core::Record::Kind::kData) continue;
-    const std::int64_t size = file.entry.open_ended ? INT64_MAX : file.entry.size;
-    if (record.offset + record.length > size || record.length > size - file.assigned) {
-      return "a chunk is refused: it carries more of a file than its size";
+    File& file = found->second;
+    if (record.kind == core::Record::Kind::kEnd) continue;
+    const std::int64_t size = file.open_ended ? INT64_MAX : file.size;
+    if (record.offset + record.length > size) return "a chunk is refused: it carries more of a file than its size";
+    if (record.length > 0 && !file.seen.add({record.offset, record.offset + record.length})) {
+      return "a chunk is refused: it carries a part of a file again";
     }
   }
   return {};
@@ -152,19 +169,19 @@ std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view, 
     }
     if (file.failed) continue;
     ++file.writing;
-    file.assigned += record.length;
     Job job;
     job.record = record;
     job.data = data;
-    job.path = file.entry.path;
-    job.verified = own;
+    job.path = file.path;
+    job.told = file.open_ended ? -1 : file.size;
+    job.verified = own || record.kind == core::Record::Kind::kHole;
     // A small file's only data and its end stand side by side: one visit to the disk does it all.
     const bool has_next = i + 1 < view.records.size();
     if (has_next && file.written == 0 && file.writing == 1) {
       const core::Record& next = view.records[i + 1];
       const bool same = next.kind == core::Record::Kind::kEnd && next.entry == record.entry;
       if (same && next.failure == base::Kind::kNone && next.length == record.length &&
-          (file.entry.open_ended || next.length == file.entry.size)) {
+          next.offset == 0 && (file.open_ended || next.length == file.size)) {
         job.end = next;
       }
     }
@@ -184,8 +201,15 @@ void Destination::work(Job& job) noexcept {
       return;
     }
     const Timed writing(workers_.meter(), Work::kDisk);
-    sink_.write(job.record.entry, job.record.offset, job.data);
+    const core::Range range{job.record.offset, job.record.offset + job.record.length};
+    if (job.record.kind == core::Record::Kind::kHole) {
+      sink_.hole(job.record.entry, range.begin, job.record.length);
+    } else {
+      sink_.write(job.record.entry, range.begin, job.data);
+    }
     base::note_activity();
+    // What is a part of its file may be all that is left of a run.
+    if (job.told >= 0 && job.record.length < job.told) sink_.written(job.record.entry, range, digest);
     if (!job.end) return;
     if (base::close_digest(digest, job.record.length) != job.end->digest) {
       job.failure = integrity(job.path, "the digest differs from the source's");
@@ -207,11 +231,13 @@ void Destination::worked(const std::vector<Job>& jobs) {
     } else {
       file.written += job.record.length;
       file.sum += job.record.digest;
-      counts_.bytes_written += job.record.length;
-      receipt_.bytes += job.record.length;
+      if (job.record.kind == core::Record::Kind::kData) {
+        counts_.bytes_written += job.record.length;
+        receipt_.bytes += job.record.length;
+      }
       if (job.end) {
         files_.erase(found);
-        committed(job.record.entry, job.path, *job.end, std::nullopt);
+        committed(job.record.entry, job.path, job.end->length, job.end->digest, std::nullopt);
         continue;
       }
     }
@@ -234,50 +260,63 @@ void Destination::settle(std::uint64_t index) {
   // The origin has told of its own failure.
   if (file.end && file.end->failure != base::Kind::kNone) fail(index, file, std::nullopt);
   if (file.writing > 0) return;
-  if (!file.failed && file.end && file.written < file.end->length && !stream_ended_) return;
+  if (!file.failed && file.end && file.written < file.end->length - file.end->offset && !stream_ended_) return;
   if (!file.failed && !file.end && !stream_ended_) return;
   if (!file.failed && file.end) return commit(index, std::move(files_.extract(found).mapped()));
   if (!file.failed) {
     fail(index, file,
-         stopped_ ? std::nullopt : std::optional(integrity(file.entry.path, "the stream ended before the file did")));
+         stopped_ ? std::nullopt : std::optional(integrity(file.path, "the stream ended before the file did")));
   }
   files_.erase(found);
   ++tasks_;
   workers_.post([this, index] { sink_.discard(index); }, [this] { --tasks_; });
 }
 
+// Of all of a file: what has come, and what was held and has not come.
+base::Digest Destination::whole_digest(std::uint64_t index, const File& file) {
+  const core::Record& end = *file.end;
+  const std::int64_t told = file.open_ended ? end.length : file.size;
+  const std::int64_t expected = end.length - end.offset;
+  if (file.written != expected || end.length != told) {
+    throw base::Error(
+        integrity(file.path, fmt::format("{} bytes arrived, {} were announced", file.written + end.offset, told)));
+  }
+  if (base::close_digest(file.sum, end.length) != end.digest) {
+    throw base::Error(integrity(file.path, "the digest differs from the source's"));
+  }
+  if (end.offset == 0) return end.digest;
+  base::Digest sum = file.sum;
+  for (const core::Range& range : file.seen.missing(file.size)) {
+    if (!file.held.covers(range)) throw base::Error(integrity(file.path, "a part of it never arrived"));
+    sum += sink_.held(index, range);
+  }
+  return base::close_digest(sum, end.length);
+}
+
 void Destination::commit(std::uint64_t index, File file) {
   ++tasks_;
   auto shared = std::make_shared<File>(std::move(file));
   auto failure = std::make_shared<std::optional<base::Failure>>();
+  auto digest = std::make_shared<base::Digest>();
   workers_.post(
-      [this, index, shared, failure] {
-        const core::Record& end = *shared->end;
-        const std::string& path = shared->entry.path;
+      [this, index, shared, failure, digest] {
         try {
-          const std::int64_t told = shared->entry.open_ended ? end.length : shared->entry.size;
-          if (shared->written != end.length || end.length != told) {
-            throw base::Error(
-                integrity(path, fmt::format("{} bytes arrived, {} were announced", shared->written, told)));
-          }
-          if (base::close_digest(shared->sum, end.length) != end.digest) {
-            throw base::Error(integrity(path, "the digest differs from the source's"));
-          }
+          *digest = whole_digest(index, *shared);
           const Timed writing(workers_.meter(), Work::kDisk);
-          sink_.commit(index, end.length, end.digest);
+          sink_.commit(index, shared->end->length, *digest);
         } catch (const base::Error& error) {
           *failure = error.failure();
           sink_.discard(index);
         }
       },
-      [this, index, shared, failure] {
+      [this, index, shared, failure, digest] {
         --tasks_;
-        committed(index, shared->entry.path, *shared->end, *failure);
+        committed(index, shared->path, shared->end->length, *digest, *failure);
       });
 }
 
-void Destination::committed(std::uint64_t index, const std::string& path, const core::Record& end,
-                            std::optional<base::Failure> failure) {
+void Destination::committed(std::uint64_t index, const std::string& path, std::int64_t length,
+                            const base::Digest& digest, std::optional<base::Failure> failure) {
   base::note_activity();
   if (failure) {
     failures_.push_back(std::move(*failure));
@@ -286,8 +325,8 @@ void Destination::committed(std::uint64_t index, const std::string& path, const 
   }
   ++receipt_.files;
   ++counts_.files_committed;
-  counts_.bytes_committed += end.length;
-  counts_.digest = end.digest;
+  counts_.bytes_committed += length;
+  counts_.digest = digest;
   counts_.name = path;
 }
 

@@ -31,6 +31,8 @@ class Destination {
     std::uint64_t files_committed = 0;
     std::int64_t bytes_committed = 0;
     std::uint64_t files_in_place = 0;  // nothing had to be moved
+    std::uint64_t links_and_specials = 0;  // made, or in place
+    std::uint64_t folders = 0;
     std::int64_t bytes_in_place = 0;
     std::optional<base::Digest> digest;  // of the last file committed
     std::string name;                    // of the last file committed or in place
@@ -58,9 +60,12 @@ class Destination {
  private:
   // A wanted file, until it is committed or discarded.
   struct File {
-    core::Entry entry;
-    base::Digest sum;
-    std::int64_t assigned = 0;  // given to the I/O threads so far
+    std::string path;
+    std::int64_t size = 0;
+    bool open_ended = false;
+    core::Ranges held;  // there already, if nobody else needs it
+    core::Ranges seen;  // given to the I/O threads so far
+    base::Digest sum;   // of what has come
     std::int64_t written = 0;
     int writing = 0;  // extents on the I/O threads
     bool failed = false;
@@ -70,21 +75,23 @@ class Destination {
   struct Job {
     core::Record record;
     std::span<const std::byte> data;
+    std::int64_t told = 0;            // the file's size
     bool verified = false;            // it has not travelled: nothing to check
     std::optional<core::Record> end;  // the file is whole with this record: commit at once
     std::string path;
     std::optional<base::Failure> failure;
   };
 
-  void examined(const core::Page& page, const std::vector<bool>& wanted);
-  std::string refuse(const core::ChunkView& view) const;
+  void examined(const core::Page& page, core::Examination examination);
+  std::string refuse(const core::ChunkView& view);
   std::vector<Job> prepare(const core::ChunkView& view, bool own);
   void work(Job& job) noexcept;
   void worked(const std::vector<Job>& jobs);
   void fail(std::uint64_t index, File& file, std::optional<base::Failure> failure);
   void settle(std::uint64_t index);
   void commit(std::uint64_t index, File file);
-  void committed(std::uint64_t index, const std::string& path, const core::Record& end,
+  base::Digest whole_digest(std::uint64_t index, const File& file);
+  void committed(std::uint64_t index, const std::string& path, std::int64_t length, const base::Digest& digest,
                  std::optional<base::Failure> failure);
   void take_last();
   void give_up(std::string why);

@@ -112,29 +112,48 @@ void Origin::answered(const core::Answer& answer) {
   }
   const core::Page page = std::move(unanswered_.extract(found).mapped());
   std::vector<std::uint64_t> unwanted;
+  auto held = answer.held.begin();
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     const core::Entry& entry = page.entries[i];
+    const bool has_held = held != answer.held.end() && held->entry == i;
+    const core::Ranges ranges = has_held ? (held++)->ranges : core::Ranges{};
+    if (settings_.only_ask && walks_ && answer.wanted[i]) settings_.only_ask(entry);
     if (!entry.readable()) continue;
     const std::uint64_t index = page.first + i;
-    if (!answer.wanted[i]) {
+    if (!answer.wanted[i] || settings_.only_ask) {
       unwanted.push_back(index);
       continue;
     }
-    planner_.add(index, entry.size, entry.open_ended);
-    if (entry.open_ended || entry.size >= settings_.chunk_size) accounts_[index].size = entry.size;
+    // What is held must end where a leaf does, or the file.
+    const bool fits = std::all_of(ranges.all().begin(), ranges.all().end(), [&](const core::Range& range) {
+      return range.end == entry.size || (range.end < entry.size && range.end % base::kLeafSize == 0);
+    });
+    const std::int64_t bytes = planner_.add(index, entry.size, entry.open_ended, fits ? ranges : core::Ranges{});
+    if (!entry.open_ended && entry.size < settings_.chunk_size) continue;
+    accounts_[index].size = bytes;
+    accounts_[index].held = entry.size - bytes;
   }
-  if (unwanted.empty()) return;
+  close_unread(std::move(unwanted), true);
+}
+
+void Origin::close_unread(std::vector<std::uint64_t> entries, bool unwanted) {
+  if (entries.empty()) return;
+  ++closing_;
   workers_.post(
-      [this, unwanted] {
-        for (const std::uint64_t entry : unwanted) {
+      [this, unwanted, entries = std::move(entries)] {
+        for (const std::uint64_t entry : entries) {
           try {
-            source_.close(entry);
+            if (unwanted) {
+              source_.skip(entry);
+            } else {
+              source_.close(entry);
+            }
           } catch (const base::Error&) {
-            // Nobody wants it: that it changed since is no failure.
+            // It is not read here: that it changed since is no failure, or another rank's to tell.
           }
         }
       },
-      [] {});
+      [this] { --closing_; });
 }
 
 void Origin::received(const core::Receipt& receipt) {
@@ -200,55 +219,91 @@ bool Origin::plan() {
 }
 
 void Origin::skip(const std::vector<core::Extent>& extents) {
+  std::vector<std::uint64_t> small;
   for (const core::Extent& extent : extents) {
+    if (extent.small) small.push_back(extent.entry);
     const auto account = accounts_.find(extent.entry);
     if (account == accounts_.end() || !extent.last) continue;
     account->second.planned = true;
     finish_if_read(extent.entry);
   }
+  close_unread(std::move(small), false);
 }
 
-std::size_t Origin::timed_read(const core::Extent& extent, std::span<std::byte> into) const {
+std::size_t Origin::timed_read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) const {
   const Timed timed(workers_.meter(), Work::kSource);
-  return source_.read(extent.entry, extent.offset, into);
+  return source_.read(entry, offset, into);
+}
+
+// Reads one extent; `room` records are free for what lies between its holes.
+void Origin::read_extent(Fill& fill, const core::Extent& extent, std::size_t room) const {
+  const auto payload = core::payload_of(pool_.bytes(fill.slot), settings_.chunk_size);
+  const std::uint32_t before = fill.payload;
+  const std::size_t records = fill.records.size();
+  core::Record end;
+  end.kind = core::Record::Kind::kEnd;
+  end.entry = extent.entry;
+  try {
+    std::int64_t done = 0;
+    // An empty file is read too: that tells whether it can be.
+    bool first = true;
+    while (done < extent.length || (first && extent.small)) {
+      first = false;
+      core::Record part;
+      part.entry = extent.entry;
+      part.offset = extent.offset + done;
+      const std::int64_t left = extent.length - done;
+      const bool ask = !extent.open_ended && left > 0 && fill.records.size() - records + 2 < room;
+      const core::Region region =
+          ask ? source_.region(extent.entry, part.offset, left) : core::Region{false, left};
+      if (region.hole) {
+        part.kind = core::Record::Kind::kHole;
+        part.length = region.length;
+        part.digest = base::digest_of_zeros(part.offset, part.length);
+        done += region.length;
+      } else {
+        const auto into = payload.subspan(fill.payload, static_cast<std::size_t>(region.length));
+        const std::size_t got = timed_read(extent.entry, part.offset, into);
+        part.length = static_cast<std::int64_t>(got);
+        part.digest = timed_digest(workers_.meter(), into.first(got), part.offset);
+        fill.payload += static_cast<std::uint32_t>(got);
+        fill.cut = fill.cut || (extent.open_ended && got < into.size());
+        done += region.length;
+      }
+      end.length += part.length;
+      end.digest += part.digest;
+      fill.records.push_back(part);
+    }
+    if (!extent.small) return;
+    source_.close(extent.entry);
+    end.digest = base::close_digest(end.digest, end.length);
+    fill.records.push_back(end);
+  } catch (const base::Error& error) {
+    // What was read of this extent stays behind.
+    fill.payload = before;
+    fill.records.resize(records);
+    fill.failures.push_back(error.failure());
+    fill.cut = true;
+    if (!extent.small) return;
+    try {
+      source_.close(extent.entry);
+    } catch (const base::Error&) {
+      // The first failure has been told.
+    }
+    end.length = 0;
+    end.digest = {};
+    end.failure = error.failure().kind;
+    fill.records.push_back(end);
+  }
 }
 
 void Origin::read_chunk(Fill& fill) const {
-  const auto payload = core::payload_of(pool_.bytes(fill.slot), settings_.chunk_size);
+  std::size_t left = fill.extents.size();
   for (const core::Extent& extent : fill.extents) {
-    const auto into = payload.subspan(fill.payload, static_cast<std::size_t>(extent.length));
-    try {
-      const std::size_t got = timed_read(extent, into);
-      fill.cut = fill.cut || (extent.open_ended && got < into.size());
-      core::Record data;
-      data.entry = extent.entry;
-      data.offset = extent.offset;
-      data.length = static_cast<std::int64_t>(got);
-      data.digest = timed_digest(workers_.meter(), into.first(got), extent.offset);
-      if (extent.small) source_.close(extent.entry);
-      fill.records.push_back(data);
-      fill.payload += static_cast<std::uint32_t>(got);
-      if (!extent.small) continue;
-      core::Record end = data;
-      end.kind = core::Record::Kind::kEnd;
-      end.offset = 0;
-      end.digest = base::close_digest(data.digest, data.length);
-      fill.records.push_back(end);
-    } catch (const base::Error& error) {
-      fill.failures.push_back(error.failure());
-      fill.cut = true;
-      if (!extent.small) continue;
-      try {
-        source_.close(extent.entry);
-      } catch (const base::Error&) {
-        // The first failure has been told.
-      }
-      core::Record end;
-      end.kind = core::Record::Kind::kEnd;
-      end.entry = extent.entry;
-      end.failure = error.failure().kind;
-      fill.records.push_back(end);
-    }
+    // Each extent after this one has room for its data and its end.
+    --left;
+    const std::size_t taken = fill.records.size() + 2 * left;
+    read_extent(fill, extent, core::kRecordsAChunk - taken);
   }
   base::note_activity();
 }
@@ -257,7 +312,7 @@ void Origin::chunk_read(std::uint64_t chunk, Fill fill) {
   --reading_;
   counts_.bytes_read += fill.payload;
   for (const core::Record& record : fill.records) {
-    if (record.kind == core::Record::Kind::kEnd && record.failure == base::Kind::kNone) counts_.digest = record.digest;
+    if (record.kind == core::Record::Kind::kEnd && record.failure == base::Kind::kNone) tell_ended(record);
   }
   const core::Extent& extent = fill.extents.front();
   reading_open_ended_ = reading_open_ended_ && !extent.open_ended;
@@ -269,9 +324,9 @@ void Origin::chunk_read(std::uint64_t chunk, Fill fill) {
   if (found != accounts_.end()) {
     Account& account = found->second;
     --account.reading;
-    if (!fill.records.empty()) {
-      account.sum += fill.records.front().digest;
-      account.bytes += fill.records.front().length;
+    for (const core::Record& record : fill.records) {
+      account.sum += record.digest;
+      account.bytes += record.length;
     }
     if (account.failure == base::Kind::kNone && !fill.failures.empty()) account.failure = fill.failures.front().kind;
     // Where others plan the same chunks, the rest of a file that failed here keeps its place in the plan.
@@ -289,7 +344,11 @@ void Origin::passes(const core::ChunkView& view) {
   stream_bytes_ += view.head.payload;
   for (const core::Record& record : view.records) {
     const auto found = accounts_.find(record.entry);
-    if (found == accounts_.end()) continue;
+    if (found == accounts_.end()) {
+      // A small file's end, told by whoever has read it.
+      if (walks_ && record.kind == core::Record::Kind::kEnd && record.failure == base::Kind::kNone) tell_ended(record);
+      continue;
+    }
     Account& account = found->second;
     if (record.kind == core::Record::Kind::kEnd) {
       account.ended = true;
@@ -318,9 +377,10 @@ void Origin::finish_if_read(std::uint64_t entry) {
   core::Record end;
   end.kind = core::Record::Kind::kEnd;
   end.entry = entry;
-  end.length = account.bytes;
+  end.offset = account.held;
+  end.length = account.bytes + account.held;
   end.failure = account.failure;
-  end.digest = base::close_digest(account.sum, account.bytes);
+  end.digest = base::close_digest(account.sum, end.length);
   ++closing_;
   auto failure = std::make_shared<std::optional<base::Failure>>();
   workers_.post(
@@ -339,9 +399,16 @@ void Origin::finish_if_read(std::uint64_t entry) {
           end.failure = (*failure)->kind;
         }
         if (end.failure == base::Kind::kNone && !walks_) return;  // that it went well is the root's to say
-        if (end.failure == base::Kind::kNone) counts_.digest = end.digest;
+        if (end.failure == base::Kind::kNone) tell_ended(end);
         ends_.push_back(end);
       });
+}
+
+// The digest of a file that was read whole is known.
+void Origin::tell_ended(const core::Record& end) {
+  if (end.offset != 0) return;
+  counts_.digest = end.digest;
+  if (walks_) source_.ended(end.entry, end.digest);
 }
 
 bool Origin::put_ready() {

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -38,6 +39,8 @@ class Origin {
   struct Settings {
     std::int64_t chunk_size = 1 << 20;
     std::size_t ahead = 8;  // chunks being read or waiting for their turn
+    // Nothing is moved: called at the root, on the main thread, for each entry that a destination would want.
+    std::function<void(const core::Entry&)> only_ask = {};
   };
   // What the receipts and the reading have added up to.
   struct Counts {
@@ -75,7 +78,8 @@ class Origin {
   struct Account {
     base::Digest sum;
     std::int64_t bytes = 0;  // that `sum` covers
-    std::int64_t size = 0;   // announced
+    std::int64_t size = 0;   // that are to be moved
+    std::int64_t held = 0;   // that all destinations have
     int reading = 0;         // extents on the I/O threads
     bool planned = false;    // no extent will follow
     bool ended = false;      // by another origin's failure
@@ -95,10 +99,13 @@ class Origin {
   void page_read(core::Listing listing);
   void give_up(std::uint64_t entry);
   bool plan();
-  std::size_t timed_read(const core::Extent& extent, std::span<std::byte> into) const;
+  std::size_t timed_read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) const;
   void read_chunk(Fill& fill) const;
+  void read_extent(Fill& fill, const core::Extent& extent, std::size_t room) const;
+  void close_unread(std::vector<std::uint64_t> entries, bool unwanted);
   void chunk_read(std::uint64_t chunk, Fill fill);
   void finish_if_read(std::uint64_t entry);
+  void tell_ended(const core::Record& end);
   bool put_ready();
   void put(std::uint64_t chunk, Fill fill, bool last);
   void skip(const std::vector<core::Extent>& extents);
