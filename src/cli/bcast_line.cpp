@@ -61,6 +61,11 @@ class BcastLine : public CommandLine {
     app.add_flag("--explain", bcast_.explain,
                  "move nothing; show what each route is\npredicted to take, and the choice");
     add_source_options(app, values_, bcast_.from0);
+    add_tree_options(app, values_, bcast_.tree);
+  }
+
+  void take_values(const std::vector<std::pair<std::string, std::string>>& values) override {
+    bcast_.tree.rules = select_rules(values);
   }
 
   command::CommandOptions read(const CLI::App& app, std::vector<std::string> names) const override {

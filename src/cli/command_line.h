@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/values.h"
@@ -26,6 +27,8 @@ class CommandLine {
   virtual const About& about() const = 0;
   // Its options, into CLI11's table. This object outlives `app`.
   virtual void add_options(CLI::App& app) = 0;
+  // Before read(): the options with a value, in their order, for those to which it matters.
+  virtual void take_values(const std::vector<std::pair<std::string, std::string>>& /*values*/) {}
   // Once CLI11 has seen all words: what is asked for with these names. Throws base::Error (kUsage).
   virtual command::CommandOptions read(const CLI::App& app, std::vector<std::string> names) const = 0;
 };

@@ -39,7 +39,7 @@ struct Table {
     }
   }
 
-  const CommandLine* line(const std::string& name) const {
+  CommandLine* line(const std::string& name) const {
     const auto found =
         std::find_if(lines.begin(), lines.end(), [&](const auto& one) { return one->about().name == name; });
     return found == lines.end() ? nullptr : found->get();
@@ -55,7 +55,7 @@ Parsed text(std::string out) {
 Parsed parse_words(Table& table, const std::vector<std::string>& words) {
   Words sorted = sort_words(table.app, words);
   if (sorted.version && !sorted.help) return text(version_text(mpi::library_version()));
-  const CommandLine* line = sorted.command == nullptr ? nullptr : table.line(sorted.command->get_name());
+  CommandLine* line = sorted.command == nullptr ? nullptr : table.line(sorted.command->get_name());
   if (sorted.help) return text(line == nullptr ? help_text(table.app) : help_text(table.app, *sorted.command, *line));
   if (line == nullptr) throw usage("no command named (argosy --help lists them)");
   // CLI11 wants the first word last.
@@ -63,6 +63,7 @@ Parsed parse_words(Table& table, const std::vector<std::string>& words) {
   for_table.insert(for_table.end(), sorted.options.begin(), sorted.options.end());
   std::reverse(for_table.begin(), for_table.end());
   table.app.parse(std::move(for_table));
+  line->take_values(sorted.values);
   Parsed parsed;
   parsed.options.emplace();
   read_common_options(table.app, table.texts, table.common);

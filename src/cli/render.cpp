@@ -32,6 +32,13 @@ std::string prediction(const command::Report& report) {
   return text;
 }
 
+// What --dry-run shows.
+std::string listing(const command::Report& report) {
+  std::string text;
+  for (const std::string& name : report.names) text += base::printable(name) + "\n";
+  return text + fmt::format("{} would change; nothing was moved\n", report.names.size());
+}
+
 // A destination's line, for commands with many.
 std::string node_line(const command::RankReport& rank, double seconds) {
   const double rate = seconds > 0 ? static_cast<double>(rank.bytes_written) / seconds : 0;
@@ -53,8 +60,11 @@ std::string result_line(const command::Report& report) {
     read += rank.bytes_read;
     written += rank.bytes_written;
   }
-  const std::string what = report.name.empty() ? fmt::format("{} file{}", report.files, report.files == 1 ? "" : "s")
-                                               : base::printable(report.name);
+  std::string what = base::printable(report.name);
+  if (report.name.empty() || report.folders > 0) {
+    what = fmt::format("{} file{}", report.files, report.files == 1 ? "" : "s");
+    if (report.folders > 0) what += fmt::format(" in {} folder{}", report.folders, report.folders == 1 ? "" : "s");
+  }
   std::string line = fmt::format("{} {}: {} bytes", past_tense(report.command), what, read);
   if (read >= 1024) line += fmt::format(" ({})", format_size(read));
   line += fmt::format(" read, {} written and verified, {}", written, format_seconds(report.seconds.total));
@@ -72,8 +82,10 @@ Rendered render(const command::Report& report, const command::CommonOptions& opt
   Rendered rendered;
   if (options.json) {
     rendered.out = command::to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  } else if (!options.quiet && (report.exit == 0 || report.files > 0)) {
-    rendered.out = report.explained ? prediction(report) : result_line(report) + "\n";
+  } else if (!options.quiet && (report.exit == 0 || report.files > 0 || report.folders > 0)) {
+    rendered.out = report.explained ? prediction(report)
+                   : report.dry_run ? listing(report)
+                                    : result_line(report) + "\n";
     if (options.verbose && !report.route.empty()) {
       for (const command::RankReport& rank : report.ranks) rendered.out += node_line(rank, report.seconds.transfer);
     }

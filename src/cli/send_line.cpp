@@ -55,7 +55,13 @@ class SendLine : public CommandLine {
   void add_options(CLI::App& app) override {
     add_text(app, values_, "--from", "R", "the rank that reads (0)");
     add_text(app, values_, "--to", "R", "the rank that writes (1)");
+    app.add_flag("--checksum", send_.checksum, "a file is in place when its digest agrees, not\nits size and time");
     add_source_options(app, values_, send_.from0);
+    add_tree_options(app, values_, send_.tree);
+  }
+
+  void take_values(const std::vector<std::pair<std::string, std::string>>& values) override {
+    send_.tree.rules = select_rules(values);
   }
 
   command::CommandOptions read(const CLI::App& app, std::vector<std::string> names) const override {

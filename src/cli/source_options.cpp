@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "core/filter.h"
+
 namespace argosy::cli {
 
 namespace {
@@ -60,6 +62,33 @@ void add_source_options(CLI::App& command, Texts& texts, bool& from0) {
   add_text(command, texts, "--files-from", "LIST",
            "more FILEs from a list, one a line, that is\nread on the same host; - is standard input");
   command.add_flag("--from0", from0, "names in LIST end in NUL, not in newline");
+}
+
+void add_tree_options(CLI::App& command, Texts& texts, command::TreeOptions& tree) {
+  add_text(command, texts, "--exclude", "PATTERN", "leave out what matches, in folders too; patterns\nare rsync's, and the first that matches decides");
+  add_text(command, texts, "--include", "PATTERN", "do not leave out what matches, whatever a later\n--exclude says");
+  add_text(command, texts, "--exclude-from", "LIST", "patterns from a list, one a line, that is read\nwhere FILE is");
+  command.add_flag("--one-file-system", tree.one_file_system, "do not go into what is mounted in a folder");
+  command.add_flag("--dry-run", tree.dry_run, "move nothing; list what would be");
+  command.add_flag("--no-owner", tree.no_owner, "leave owner and group to the destination");
+  command.add_flag("--no-mode", tree.no_mode, "leave permissions to the destination");
+  command.add_flag("--no-times", tree.no_times, "leave modification times to the destination");
+  command.add_flag("--no-xattrs", tree.no_xattrs, "move no extended attributes and no ACLs");
+}
+
+std::vector<command::SelectRule> select_rules(const std::vector<std::pair<std::string, std::string>>& values) {
+  using Kind = command::SelectRule::Kind;
+  std::vector<command::SelectRule> rules;
+  for (const auto& [name, value] : values) {
+    if (name == "--exclude-from") {
+      rules.push_back({Kind::kExcludeFrom, value});
+    } else if (name == "--exclude" || name == "--include") {
+      core::Filter probe;
+      if (!probe.add(value, false)) throw usage(fmt::format("{}: '{}' is no pattern", name, base::printable(value)));
+      rules.push_back({name == "--include" ? Kind::kInclude : Kind::kExclude, value});
+    }
+  }
+  return rules;
 }
 
 std::string take_sources(const CLI::App& command, const Texts& texts, std::vector<std::string> names,

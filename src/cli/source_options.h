@@ -9,6 +9,11 @@
 
 namespace argosy::cli {
 
+void add_tree_options(CLI::App& command, Texts& texts, command::TreeOptions& tree);
+
+// --exclude, --include and --exclude-from, in the order in which they stand.
+std::vector<command::SelectRule> select_rules(const std::vector<std::pair<std::string, std::string>>& values);
+
 void add_source_options(CLI::App& command, Texts& texts, bool& from0);
 
 // The sources that `command`'s options and names give; returns the last name, the folder. Throws base::Error (kUsage).

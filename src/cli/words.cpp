@@ -23,6 +23,7 @@ class Sorter {
   void take_long(const std::string& word);
   void take_short(const std::string& word);
   void take_value(const std::string& name);
+  void note_value(const std::string& name, const std::string& value);
   void take_name(const std::string& word);
 
   CLI::App& app_;
@@ -53,7 +54,12 @@ bool Sorter::take_option(const std::string& name) {
 
 void Sorter::take_value(const std::string& name) {
   if (next_ == end_) throw usage(fmt::format("{} needs a value", name));
-  sorted_.options.push_back(*next_++);
+  note_value(name, *next_++);
+}
+
+void Sorter::note_value(const std::string& name, const std::string& value) {
+  sorted_.options.push_back(value);
+  sorted_.values.emplace_back(name, value);
 }
 
 void Sorter::take_long(const std::string& word) {
@@ -63,7 +69,7 @@ void Sorter::take_long(const std::string& word) {
   if (equals == std::string::npos) {
     if (has_value) take_value(name);
   } else if (has_value) {
-    sorted_.options.push_back(word.substr(equals + 1));
+    note_value(name, word.substr(equals + 1));
   } else {
     throw usage(fmt::format("{} takes no value", name));
   }
@@ -75,7 +81,7 @@ void Sorter::take_short(const std::string& word) {
     const std::string name = {'-', word[i]};
     if (!take_option(name)) continue;
     if (i + 1 == word.size()) return take_value(name);
-    sorted_.options.push_back(word.substr(i + 1));
+    note_value(name, word.substr(i + 1));
     return;
   }
 }

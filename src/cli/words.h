@@ -4,12 +4,14 @@
 
 #include <CLI/App.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace argosy::cli {
 
 struct Words {
   std::vector<std::string> options;  // as CLI11 is to see them: "--name", or "--name" and its value
+  std::vector<std::pair<std::string, std::string>> values;  // options with a value, in their order
   bool help = false;
   bool version = false;
   CLI::App* command = nullptr;

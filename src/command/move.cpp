@@ -55,6 +55,7 @@ class Move {
         me_(session.rank()),
         phases_(session, options.common, surroundings.observer) {
     report_.command = task.command;
+    report_.dry_run = task.sources.tree.dry_run;
   }
 
   Report run() {
@@ -84,7 +85,8 @@ class Move {
     if (task_.reads(me_)) {
       look = [this, &totals] {
         auto files = resolve(task_.sources, options_.start_directory, surroundings_.open_standard_input);
-        source_ = std::make_unique<file::Reader>(std::move(files), surroundings_.open_standard_input);
+        source_ = std::make_unique<file::Reader>(std::move(files), surroundings_.open_standard_input,
+                                                 selection_of(task_.sources.tree, options_.start_directory));
         // The other origins go by the root's manifest.
         if (me_ == task_.root) totals = source_->scan(task_.checksum);
         if (task_.explain) unreadable_ = totals.failures;
@@ -95,9 +97,10 @@ class Move {
       mine.files = totals.files;
       mine.bytes = totals.bytes;
       mine.open_ended = totals.open_ended;
+      mine.succeeded = totals.folders;
       return mine;
     });
-    found_ = {all.files, all.bytes, all.open_ended};
+    found_ = {all.files, all.bytes, all.open_ended, all.succeeded};
     return goes_on(all);
   }
 
@@ -119,20 +122,27 @@ class Move {
     if (found_.files > 0) {
       std::function<void()> make;
       if (task_.wants(me_)) {
-        make = [this] { folder_.emplace(destination(), found_.bytes); };
+        make = [this] {
+          if (!dry_run()) {
+            folder_.emplace(destination(), found_.bytes);
+          } else if (file::is_folder(destination())) {
+            folder_.emplace(destination(), 0);
+          }
+        };
       }
       const mpi::Verdict made = phases_.run_task("scan", make, [this] {
         mpi::Verdict mine;
-        mine.succeeded = folder_ ? 1 : 0;
+        mine.succeeded = folder_ || dry_run() ? 1 : 0;
         return mine;
       });
       // A node whose folder can't be made is reported and left out, as long as there is another.
       if (made.succeeded == 0 || made.interrupted != 0) return goes_on(made);
       if (made.failed > 0 && phases_.failure()) report_.errors.push_back(*phases_.failure());
     }
-    if (task_.folders_may_be_shared && found_.files > 0) leave_shared_folder_to_lowest();
-    const std::vector<std::int64_t> flags =
-        session_.exchange(folder_ || (found_.files == 0 && task_.wants(me_)) ? 1 : 0);
+    if (task_.folders_may_be_shared && found_.files > 0 && !dry_run()) leave_shared_folder_to_lowest();
+    const bool writes_nothing = found_.files == 0 || dry_run();
+    const std::vector<std::int64_t> flags = session_.exchange(folder_ || (writes_nothing && task_.wants(me_)) ? 1 : 0);
+    if (found_.folders > 0) leave_out_destinations();
     for (std::size_t rank = 0; rank < flags.size(); ++rank) {
       writes[rank] = flags[rank] != 0;
       destinations_ += flags[rank];
@@ -170,6 +180,25 @@ class Move {
     if (!lowest) folder_.reset();
   }
 
+  bool dry_run() const { return task_.sources.tree.dry_run; }
+
+  // A destination beneath a source would be moved into itself without end.
+  void leave_out_destinations() {
+    std::function<void()> look;
+    if (me_ == task_.root) {
+      look = [this] {
+        std::vector<file::FolderId> folders;
+        for (int rank = 0; rank < session_.size(); ++rank) {
+          if (session_.node_of(rank) != session_.node_of(me_) || !task_.wants(rank)) continue;
+          const std::string path = expand(task_.directory, rank, session_.host(rank));
+          if (const auto id = file::folder_id(absolute(options_.start_directory, path))) folders.push_back(*id);
+        }
+        source_->leave_out(folders);
+      };
+    }
+    phases_.run_task("scan", look, [] { return mpi::Verdict{}; });
+  }
+
   // Every node may see the source, and yet the route begin at one.
   bool is_origin() const { return me_ == task_.root || (source_ != nullptr && way_.route->origins() > 1); }
 
@@ -195,6 +224,11 @@ class Move {
     engine::Transfer::Settings settings;
     settings.origin.chunk_size = way_.chunk_size;
     settings.origin.ahead = std::max<std::size_t>(1, std::min<std::size_t>(8, pools_->reading.slots() / 2));
+    if (dry_run()) {
+      settings.origin.only_ask = [this](const core::Entry& entry) {
+        report_.names.push_back(entry.path + (entry.type == core::Type::kFolder ? "/" : ""));
+      };
+    }
     settings.relay.bwlimit = options_.common.bwlimit;
     settings.relay.limit_local = !task_.limit_cards_only;
     // With slots of its own a rank that falls behind frees its neighbour's; over a direct route nobody else waits for
@@ -202,8 +236,9 @@ class Move {
     if (way_.route->lanes() > 1 || destinations_ > 1) settings.relay.held_most = kHeldMost;
     const bool writes = way_.route->is_destination(me_);
     if (writes) {
-      const file::Writer::Settings how{options_.common.fsync, options_.common.read_back, task_.leave_same,
-                                       task_.checksum};
+      const file::Writer::Settings how{options_.common.fsync, options_.common.read_back,
+                                       task_.leave_same,      task_.checksum,
+                                       metadata_of(task_.sources.tree), dry_run()};
       sink_ = std::make_unique<file::Writer>(folder_ ? &*folder_ : nullptr, how);
     }
     engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route,
@@ -249,10 +284,12 @@ class Move {
     if (const auto* origin = transfer.origin()) rank_.bytes_read = origin->counts().bytes_read;
     if (const auto* destination = transfer.destination()) {
       const engine::Destination::Counts& counts = destination->counts();
-      report_.files = static_cast<std::int64_t>(counts.files_committed + counts.files_in_place);
+      report_.files =
+          static_cast<std::int64_t>(counts.files_committed + counts.files_in_place + counts.links_and_specials);
+      report_.folders = static_cast<std::int64_t>(counts.folders);
       report_.bytes = counts.bytes_committed + counts.bytes_in_place;
       report_.bytes_moved = rank_.bytes_written = counts.bytes_written;
-      if (report_.files == 1 && found_.files == 1) {
+      if (report_.files == 1 && found_.files == 1 && found_.folders == 0) {
         if (counts.digest) report_.digest = base::to_string(*counts.digest);
         report_.name = counts.name;
       }
@@ -270,17 +307,29 @@ class Move {
 
   void commit() {
     std::function<void()> task;
-    if (folder_) {
-      task = [this] {
-        sink_.reset();
-        if (report_.files == 0) {
+    std::vector<base::Failure> failures;
+    if (folder_ && !dry_run()) {
+      task = [this, &failures] {
+        if (sink_) {
+          file::Writer::Finished finished = sink_->finish();
+          report_.files += static_cast<std::int64_t>(finished.hard_links);
+          failures = std::move(finished.failures);
+          sink_.reset();
+        }
+        if (report_.files == 0 && report_.folders == 0) {
           folder_->remove_made();
         } else if (options_.common.fsync) {
           folder_->sync();
         }
       };
     }
-    goes_on(phases_.run_task("commit", task, [] { return mpi::Verdict{}; }));
+    goes_on(phases_.run_task("commit", task, [&failures] {
+      mpi::Verdict mine;
+      mine.failed = static_cast<std::int64_t>(failures.size());
+      return mine;
+    }));
+    failures = phases_.signed_here(std::move(failures));
+    report_.errors.insert(report_.errors.end(), failures.begin(), failures.end());
   }
 
   Report finish() {

@@ -32,12 +32,31 @@ struct CommonOptions {
   ProgressStyle progress = ProgressStyle::kAuto;
 };
 
+// A pattern that says what of a tree is moved, or a list of them (read on the source rank's host).
+struct SelectRule {
+  enum class Kind { kExclude, kInclude, kExcludeFrom };
+  Kind kind = Kind::kExclude;
+  std::string text;
+};
+
+// What of the sources is moved, and how exactly.
+struct TreeOptions {
+  std::vector<SelectRule> rules;  // --exclude, --include, --exclude-from, in their order
+  bool one_file_system = false;   // --one-file-system: what is mounted in a source stays
+  bool dry_run = false;           // --dry-run: nothing is moved; what would be is listed
+  bool no_owner = false;
+  bool no_mode = false;
+  bool no_times = false;
+  bool no_xattrs = false;
+};
+
 // The files that a command is to move.
 struct Sources {
   std::vector<std::string> files;  // as given; "-" is standard input
   std::string files_from;  // --files-from: a list of more, read on the source rank's host; "-" is standard input
   bool from0 = false;      // --from0: names in that list end in NUL, not in newline
   std::string as;          // --as: the target's name for a single source; empty: the source's own
+  TreeOptions tree;
 };
 
 // Each command's options have its name, and how many ranks are started for it where nobody says (0: one for each place
@@ -50,6 +69,7 @@ struct SendOptions : Sources {
   std::string directory;  // as given, templates unexpanded
   int from = 0;
   int to = 1;
+  bool checksum = false;  // --checksum: a target is in place when its digest is the source's
 };
 
 // `argosy bcast [--route R] [--source root|shared] [--checksum] [--link-rate RATE] [--explain] FILE... DIR`

@@ -228,7 +228,7 @@ Report Phases::finish(const Report& mine, int interrupted) {
   Report whole = mine;
   if (session_.rank() == 0) merge(texts, whole);
   const int signal_number = std::max(interrupted, last.interrupted);
-  const int code = signal_number != 0 ? 128 + signal_number : base::exit_code(whole.files > 0, whole.errors);
+  const int code = signal_number != 0 ? 128 + signal_number : base::exit_code(whole.files + whole.folders > 0, whole.errors);
   // Rank 0 knows the code; under somebody else's launcher every rank ends with it.
   quiet.verdict = [&] {
     mpi::Verdict verdict;
@@ -242,20 +242,23 @@ Report Phases::finish(const Report& mine, int interrupted) {
 void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
   whole.ranks.clear();
   whole.errors.clear();
-  whole.errors_total = whole.files = whole.bytes = whole.bytes_moved = 0;
+  whole.errors_total = whole.folders = whole.files = whole.bytes = whole.bytes_moved = 0;
   whole.digest.clear();
+  whole.names.clear();
   whole.name.clear();
   for (const std::string& text : texts) {
     Report part = report_from_json(nlohmann::json::parse(text));
     whole.ranks.insert(whole.ranks.end(), part.ranks.begin(), part.ranks.end());
     // A file counts once, however many destinations have it.
     whole.files = std::max(whole.files, part.files);
+    whole.folders = std::max(whole.folders, part.folders);
     whole.bytes = std::max(whole.bytes, part.bytes);
     whole.bytes_moved = std::max(whole.bytes_moved, part.bytes_moved);
     whole.errors_total += part.errors_total;
     for (base::Failure& failure : part.errors) {
       if (whole.errors.size() < kErrorsKept) whole.errors.push_back(std::move(failure));
     }
+    if (whole.names.empty()) whole.names = std::move(part.names);
     if (whole.digest.empty()) whole.digest = part.digest;
     if (whole.name.empty()) whole.name = part.name;
   }

@@ -145,6 +145,7 @@ Report read_report(const nlohmann::json& document) {
   report.command = document.at("command");
   report.exit = document.at("exit");
   report.files = document.at("files");
+  report.folders = document.value("folders", std::int64_t{0});
   report.bytes = document.at("bytes");
   report.bytes_moved = document.at("bytes_moved");
   report.digest = document.value("digest", "");
@@ -156,6 +157,10 @@ Report read_report(const nlohmann::json& document) {
   for (const nlohmann::json& error : document.at("errors")) report.errors.push_back(failure_from_json(error));
   report.errors_total = document.at("errors_total");
   get_routes(document, report);
+  report.dry_run = document.contains("names");
+  if (report.dry_run) {
+    for (const nlohmann::json& name : document.at("names")) report.names.push_back(get_bytes(name, "path"));
+  }
   return report;
 }
 
@@ -165,6 +170,7 @@ nlohmann::json to_json(const Report& report) {
   nlohmann::json document = {{"command", report.command},
                              {"exit", report.exit},
                              {"files", report.files},
+                             {"folders", report.folders},
                              {"bytes", report.bytes},
                              {"bytes_moved", report.bytes_moved},
                              {"seconds",
@@ -179,6 +185,14 @@ nlohmann::json to_json(const Report& report) {
   if (!report.digest.empty()) document["digest"] = report.digest;
   if (!report.name.empty()) put_bytes(document, "name", report.name);
   put_routes(document, report);
+  if (report.dry_run) {
+    document["names"] = nlohmann::json::array();
+    for (const std::string& name : report.names) {
+      nlohmann::json one;
+      put_bytes(one, "path", name);
+      document["names"].push_back(std::move(one));
+    }
+  }
   for (const RankReport& rank : report.ranks) {
     nlohmann::json one = rank_to_json(rank);
     const double seconds = report.seconds.transfer;

@@ -53,6 +53,7 @@ struct Report {
   std::string command;  // "send"
   int exit = 0;
   std::int64_t files = 0;        // in place and verified, those that were there already included
+  std::int64_t folders = 0;      // made, or there
   std::int64_t bytes = 0;        // of these files
   std::int64_t bytes_moved = 0;  // read from a source and delivered, once, however many destinations
   std::string digest;            // "xxh3:HEX" of a single file, else empty
@@ -66,6 +67,8 @@ struct Report {
   std::vector<RouteReport> predicted;
   double lower_bound = 0;
   bool explained = false;  // --explain: nothing was to be moved
+  bool dry_run = false;    // --dry-run: neither, and these names would be
+  std::vector<std::string> names;
   std::string limited_by;
   std::vector<base::Failure> errors;  // at most kErrorsKept
   std::int64_t errors_total = 0;      // all of them, those not kept included

@@ -51,6 +51,8 @@ Report send(const Options& options, const SendOptions& asked, mpi::Session& sess
   task.sources = static_cast<const Sources&>(asked);
   task.directory = asked.directory;
   task.root = asked.from;
+  task.leave_same = true;
+  task.checksum = asked.checksum;
   task.reads = [&asked](int rank) { return rank == asked.from; };
   task.wants = [&asked](int rank) { return rank == asked.to; };
   task.pool_bytes = slot * (session.rank() == asked.from ? sender : session.rank() == asked.to ? receiver : 0);

@@ -64,4 +64,30 @@ std::vector<file::Named> resolve(const Sources& sources, const std::string& star
   return files;
 }
 
+file::Metadata metadata_of(const TreeOptions& tree) {
+  file::Metadata metadata;
+  metadata.owner = !tree.no_owner;
+  metadata.mode = !tree.no_mode;
+  metadata.times = !tree.no_times;
+  metadata.attributes = !tree.no_xattrs;
+  return metadata;
+}
+
+file::Selection selection_of(const TreeOptions& tree, const std::string& start_directory) {
+  file::Selection selection;
+  selection.one_file_system = tree.one_file_system;
+  selection.metadata = metadata_of(tree);
+  for (const SelectRule& rule : tree.rules) {
+    if (rule.kind != SelectRule::Kind::kExcludeFrom) {
+      selection.filter.add(rule.text, rule.kind == SelectRule::Kind::kInclude);
+      continue;
+    }
+    const base::Fd list(open(absolute(start_directory, rule.text).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!list.valid()) throw base::system_error(Kind::kSource, rule.text, errno, "the list can't be read");
+    const std::string wrong = selection.filter.add_list(file::read_text(list, rule.text));
+    if (!wrong.empty()) throw base::Error(Kind::kUsage, rule.text, 0, "no pattern: '" + base::printable(wrong) + "'");
+  }
+  return selection;
+}
+
 }  // namespace argosy::command

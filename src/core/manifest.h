@@ -109,7 +109,7 @@ struct Held {
 struct Answer {
   std::uint64_t page = 0;
   std::vector<bool> wanted;
-  std::vector<Held> held;  // in the order of the entries
+  std::vector<Held> held = {};  // in the order of the entries
 };
 inline constexpr std::size_t kRangesAnAnswer = 1024;
 inline constexpr std::size_t kAnswerBytes = 64 + kEntriesAPage / 8 + kRangesAnAnswer * (8 + 16);

@@ -95,6 +95,14 @@ void Folder::remove_made() {
   while (!made_.empty() && rmdir(made_.back().c_str()) == 0) made_.pop_back();
 }
 
+std::optional<std::pair<dev_t, ino_t>> folder_id(const std::string& path) {
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return std::nullopt;
+  return std::pair(status.st_dev, status.st_ino);
+}
+
+bool is_folder(const std::string& path) { return folder_id(path).has_value(); }
+
 Sign::Sign(const Folder& folder, std::int64_t job, int rank)
     : folder_(folder),
       signs_(fmt::format(".argosy-{:x}.ranks", job)),

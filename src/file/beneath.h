@@ -2,8 +2,12 @@
 // given.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
@@ -31,6 +35,10 @@ class Folder {
   base::Fd fd_;
   std::vector<std::string> made_;
 };
+
+// Device and inode of what is at `path`, following symbolic links; nothing where that is no folder. Block.
+std::optional<std::pair<dev_t, ino_t>> folder_id(const std::string& path);
+bool is_folder(const std::string& path);
 
 // A sign that a rank leaves in its folder, so that ranks whose folders are one (a file system that several nodes see)
 // find each other. Removed with the object.

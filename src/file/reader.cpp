@@ -11,14 +11,14 @@
 #include <utility>
 
 #include "base/activity.h"
+#include "base/digest.h"
 #include "base/interrupt.h"
 #include "file/digest_file.h"
+#include "file/metadata.h"
 
 namespace argosy::file {
 
 namespace {
-
-core::Timestamp timestamp(const timespec& time) { return {time.tv_sec, static_cast<std::int32_t>(time.tv_nsec)}; }
 
 void fill_from(core::Entry& entry, const struct stat& status) {
   entry.size = status.st_size;
@@ -28,19 +28,7 @@ void fill_from(core::Entry& entry, const struct stat& status) {
   entry.mtime = timestamp(status.st_mtim);
   entry.ctime = timestamp(status.st_ctim);
   entry.inode = status.st_ino;
-}
-
-// Why a file of this kind can't be a source; empty for a regular file.
-std::string refusal(const struct stat& status) {
-  if (S_ISREG(status.st_mode)) return {};
-  if (S_ISDIR(status.st_mode)) return "is a folder, and folders are not sent";
-  return "is not a regular file (standard input is -)";
-}
-
-mode_t file_mode_of_process() {
-  const mode_t mask = umask(0);
-  umask(mask);
-  return 0666U & ~mask;
+  entry.sparse = status.st_blocks < status.st_size / 512;
 }
 
 // Waits for standard input, which may never come, while the job may be asked to stop.
@@ -54,124 +42,262 @@ void wait_readable(int fd) {
   }
 }
 
+// Below this a file is read in one go, and what is checked when it is closed covers when it was opened.
+constexpr std::int64_t kReadAtOnce = 256 * 1024;
+
 }  // namespace
 
-Reader::Reader(std::vector<Named> files, std::function<base::Fd()> standard_input)
-    : files_(std::move(files)), standard_input_(std::move(standard_input)) {}
+std::string Reader::Item::shown() const {
+  if (named == nullptr) return entry.path;
+  return beneath ? shown_beneath(named->shown, named->name, entry.path) : named->shown;
+}
+
+Reader::Reader(std::vector<Named> files, std::function<base::Fd()> standard_input, Selection selection)
+    : files_(std::move(files)),
+      standard_input_(std::move(standard_input)),
+      selection_(std::move(selection)),
+      walks_(files_.size()) {
+  for (std::size_t i = 0; i < files_.size(); ++i) by_name_.emplace(files_[i].name, i);
+}
+
+// A source that the user named; sets what a destination needs to know where it can't be read.
+core::Entry Reader::look_at(const Named& named) {
+  core::Entry entry;
+  entry.path = named.name;
+  if (named.standard_input) {
+    entry.open_ended = true;
+    entry.mode = 0666U & ~file_creation_mask();
+    timespec now{};
+    // clock_gettime fails only for a bad clock or address.
+    static_cast<void>(clock_gettime(CLOCK_REALTIME, &now));
+    entry.mtime = timestamp(now);
+    return entry;
+  }
+  struct stat status = {};
+  // A source named by a symbolic link is the file behind it, as with cp.
+  if (::stat(named.path.c_str(), &status) != 0) {
+    entry.error_number = errno;
+    if (errno == ENOENT || errno == ENOTDIR) entry.size = core::kMissing;
+    failures_.push_back(base::system_error(base::Kind::kSource, named.shown, errno, "can't be read").failure());
+  } else if (S_ISDIR(status.st_mode)) {
+    entry.type = core::Type::kFolder;
+  } else if (!S_ISREG(status.st_mode)) {
+    entry.error_number = EINVAL;
+    failures_.push_back({base::Kind::kSource, named.shown, -1, {}, EINVAL,
+                         "is not a regular file or a folder (standard input is -)"});
+  } else if (::access(named.path.c_str(), R_OK) != 0) {
+    entry.error_number = errno;
+    failures_.push_back(base::system_error(base::Kind::kSource, named.shown, errno, "can't be read").failure());
+  } else {
+    fill_from(entry, status);
+    try {
+      if (selection_.metadata.attributes) entry.attributes = read_attributes(AT_FDCWD, named.path, named.shown);
+    } catch (const base::Error& error) {
+      entry.error_number = error.failure().error_number;
+      failures_.push_back(error.failure());
+    }
+  }
+  return entry;
+}
 
 Reader::Totals Reader::scan(bool digests) {
+  digests_ = digests;
   Totals totals;
-  for (const Named& file : files_) {
-    core::Entry entry;
-    entry.path = file.name;
-    if (file.standard_input) {
-      entry.open_ended = true;
-      entry.mode = file_mode_of_process();
-      timespec now{};
-      // clock_gettime fails only for a bad clock or address.
-      static_cast<void>(clock_gettime(CLOCK_REALTIME, &now));
-      entry.mtime = timestamp(now);
-      totals.open_ended = true;
-      ++totals.files;
-      entries_.push_back(std::move(entry));
-      continue;
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    core::Entry entry = look_at(files_[i]);
+    if (entry.type == core::Type::kFolder) {
+      try {
+        walks_[i] = std::make_unique<Walk>(files_[i].path, files_[i].name, files_[i].shown, selection_);
+        ++totals.folders;
+      } catch (const base::Error& error) {
+        failures_.push_back(error.failure());
+        entry.error_number = error.failure().error_number;
+      }
+    } else if (selection_.filter.leaves_out(entry.path, false)) {
+      files_[i].path.clear();
     }
-    struct stat status = {};
-    std::string why;
-    // A source named by a symbolic link is the file behind it, as with cp.
-    if (::stat(file.path.c_str(), &status) != 0) {
-      entry.error_number = errno;
-      if (errno == ENOENT || errno == ENOTDIR) entry.size = core::kMissing;
-      failures_.push_back(base::system_error(base::Kind::kSource, file.shown, errno, "can't be read").failure());
-    } else if (why = refusal(status); !why.empty()) {
-      entry.error_number = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
-      failures_.push_back({base::Kind::kSource, file.shown, -1, {}, entry.error_number, why});
-    } else if (::access(file.path.c_str(), R_OK) != 0) {
-      entry.error_number = errno;
-      failures_.push_back(base::system_error(base::Kind::kSource, file.shown, errno, "can't be read").failure());
-    } else {
-      fill_from(entry, status);
-      if (digests) entry.digest = digest_of_file(file.path, entry.size);
+    if (entry.exists() && !(files_[i].path.empty() && !files_[i].standard_input)) {
+      ++totals.files;
       totals.bytes += entry.size;
-      ++totals.files;
+      totals.open_ended = totals.open_ended || entry.open_ended || walks_[i];
     }
-    entries_.push_back(std::move(entry));
+    found_.push_back(std::move(entry));
   }
   totals.failures = failures_;
   return totals;
 }
 
+void Reader::leave_out(const std::vector<FolderId>& folders) {
+  for (const auto& walk : walks_) {
+    if (walk) walk->leave_out(folders);
+  }
+}
+
 core::Listing Reader::next_entries() {
   core::Listing listing;
-  std::size_t bytes = 0;
-  while (listed_ < entries_.size() && listing.entries.size() < core::kEntriesAPage) {
-    const core::Entry& entry = entries_[listed_];
-    bytes += core::encoded_size(entry);
-    if (bytes > core::kPageBytes - 64) break;
-    listing.entries.push_back(entry);
-    ++listed_;
-  }
   listing.failures = std::exchange(failures_, {});
+  std::size_t bytes = 0;
+  while (listing.entries.size() < core::kEntriesAPage && listing_ < files_.size()) {
+    if (base::interrupted() != 0) break;
+    Walk* walk = walks_[listing_].get();
+    const Named& named = files_[listing_];
+    std::optional<core::Entry> entry = std::exchange(left_over_, std::nullopt);
+    if (!entry && walk != nullptr) {
+      entry = walk->next(listing.failures);
+      if (!entry) {
+        ++listing_;
+        continue;
+      }
+    } else if (!entry) {
+      entry = std::move(found_[listing_]);
+      if (named.path.empty() && !named.standard_input) {
+        ++listing_;
+        continue;
+      }
+    }
+    if (digests_ && entry->readable() && !entry->open_ended) {
+      const base::Fd fd = open_path(listing_, walk != nullptr, entry->path);
+      if (fd.valid()) entry->digest = digest_of_fd(fd.get(), entry->size);
+    }
+    bytes += core::encoded_size(*entry);
+    if (bytes > core::kPageBytes - 64) {
+      left_over_ = std::move(entry);
+      break;
+    }
+    base::note_activity();
+    if (entry->readable()) keep(listed_, *entry, listing_);
+    ++listed_;
+    listing.entries.push_back(std::move(*entry));
+    if (walk == nullptr) ++listing_;
+  }
   return listing;
 }
 
+void Reader::keep(std::uint64_t index, const core::Entry& entry, std::size_t source) {
+  auto item = std::make_shared<Item>();
+  if (source < files_.size()) item->named = &files_[source];
+  item->source = source;
+  item->beneath = entry.path.find('/') != std::string::npos;
+  item->entry.path = entry.path;
+  item->entry.size = entry.size;
+  item->entry.sparse = entry.sparse;
+  item->entry.inode = entry.inode;
+  item->entry.mtime = entry.mtime;
+  item->entry.ctime = entry.ctime;
+  const std::lock_guard lock(mutex_);
+  items_.emplace(index, std::move(item));
+}
+
 void Reader::adopt(const core::Page& page) {
-  entries_.insert(entries_.end(), page.entries.begin(), page.entries.end());
-}
-
-std::shared_ptr<Reader::Open> Reader::opened(std::uint64_t entry) {
-  std::shared_ptr<Open> open;
-  {
-    const std::lock_guard lock(mutex_);
-    std::shared_ptr<Open>& place = open_[entry];
-    if (!place) place = std::make_shared<Open>();
-    open = place;
+  for (std::size_t i = 0; i < page.entries.size(); ++i) {
+    const core::Entry& entry = page.entries[i];
+    if (!entry.readable()) continue;
+    const auto found = by_name_.find(entry.path.substr(0, entry.path.find('/')));
+    keep(page.first + i, entry, found == by_name_.end() ? files_.size() : found->second);
   }
-  // An exception leaves the flag unset: every extent of a file that can't be opened says why.
-  std::call_once(open->opened, [&] { open_file(entry, *open); });
-  return open;
 }
 
-void Reader::open_file(std::uint64_t index, Open& open) const {
-  const Named& file = files_.at(index);
-  if (file.standard_input) {
-    open.fd = standard_input_();
+// Where another rank walks, the folder is opened here when the first file beneath it is read.
+Walk& Reader::walk_of(std::size_t source) {
+  const std::lock_guard lock(mutex_);
+  std::unique_ptr<Walk>& walk = walks_[source];
+  const Named& named = files_[source];
+  if (!walk) walk = std::make_unique<Walk>(named.path, named.name, named.shown, selection_);
+  return *walk;
+}
+
+std::shared_ptr<Reader::Item> Reader::item(std::uint64_t entry) {
+  const std::lock_guard lock(mutex_);
+  return items_.at(entry);
+}
+
+std::shared_ptr<Reader::Item> Reader::opened(std::uint64_t entry) {
+  std::shared_ptr<Item> one = item(entry);
+  // An exception leaves the flag unset: every extent of a file that can't be opened says why.
+  std::call_once(one->opened, [&] { open_file(*one); });
+  return one;
+}
+
+base::Fd Reader::open_path(std::size_t source, bool beneath, const std::string& path) {
+  const Named& named = files_[source];
+  // Not blocking: what was a regular file at the scan may be a pipe without a writer by now.
+  constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  if (!beneath) return base::Fd(openat(AT_FDCWD, named.path.c_str(), kFlags));
+  const std::string_view rest = std::string_view(path).substr(named.name.size() + 1);
+  const auto folder = walk_of(source).folders().open(parent_of(rest));
+  if (!folder) return {};
+  return base::Fd(openat(folder->fd.get(), std::string(file::name_of(rest)).c_str(), kFlags | O_NOFOLLOW));
+}
+
+void Reader::open_file(Item& item) {
+  if (item.standard_input()) {
+    item.fd = standard_input_();
     return;
   }
-  // Not blocking: what was a regular file at the scan may be a pipe without a writer by now.
-  base::Fd fd(openat(AT_FDCWD, file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  if (!fd.valid()) throw base::system_error(base::Kind::kSource, file.shown, errno, "can't be read");
-  check_unchanged(index, fd.get());
+  if (item.named == nullptr) {
+    throw base::Error(base::Kind::kSource, item.entry.path, ENOENT, "can't be read: no such source on this rank");
+  }
+  base::Fd fd = open_path(item.source, item.beneath, item.entry.path);
+  if (!fd.valid()) throw base::system_error(base::Kind::kSource, item.shown(), errno, "can't be read");
+  item.fd = std::move(fd);
+  if (item.entry.size < kReadAtOnce) return;
+  check_unchanged(item);
   // Readahead is a hint; a file system without it loses nothing but speed.
-  static_cast<void>(posix_fadvise(fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL));
-  open.fd = std::move(fd);
+  static_cast<void>(posix_fadvise(item.fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL));
 }
 
-void Reader::check_unchanged(std::uint64_t index, int fd) const {
-  const std::string& shown = files_.at(index).shown;
+void Reader::check_unchanged(const Item& item) {
   struct stat status = {};
-  if (fstat(fd, &status) != 0) throw base::system_error(base::Kind::kSource, shown, errno, "can't be read");
-  const core::Entry& entry = entries_.at(index);
+  if (fstat(item.fd.get(), &status) != 0)
+    throw base::system_error(base::Kind::kSource, item.shown(), errno, "can't be read");
+  const core::Entry& entry = item.entry;
   if (status.st_size != entry.size || status.st_ino != entry.inode || timestamp(status.st_mtim) != entry.mtime ||
       timestamp(status.st_ctim) != entry.ctime) {
-    throw base::Error(base::Kind::kSource, shown, 0, "changed while it was read");
+    throw base::Error(base::Kind::kSource, item.shown(), 0, "changed while it was read");
   }
+}
+
+core::Region Reader::region(std::uint64_t entry, std::int64_t offset, std::int64_t length) {
+  const core::Region all_data{false, length};
+  if (!item(entry)->entry.sparse) return all_data;
+  const std::shared_ptr<Item> one = opened(entry);
+  const off_t data = lseek(one->fd.get(), offset, SEEK_DATA);
+  // ENXIO: a hole up to the end. A file system that can't tell says so, and then all is data.
+  if (data < 0 && errno != ENXIO) return all_data;
+  const std::int64_t next = data < 0 ? offset + length : std::min<std::int64_t>(data, offset + length);
+  if (next == offset + length) return {true, length};
+  // Digests go by leaves: one that has any data is read whole.
+  const std::int64_t hole = (next - offset) / base::kLeafSize * base::kLeafSize;
+  if (hole > 0) return {true, hole};
+  std::int64_t end = data;
+  while (end < offset + length) {
+    const off_t stop = lseek(one->fd.get(), end, SEEK_HOLE);
+    if (stop < 0) return all_data;
+    end = offset + (stop - offset + base::kLeafSize - 1) / base::kLeafSize * base::kLeafSize;
+    if (end >= offset + length) break;
+    const off_t more = lseek(one->fd.get(), end, SEEK_DATA);
+    if (more < 0 || more >= end + base::kLeafSize) break;  // a leaf without data: the hole begins here
+    end = more;
+  }
+  return {false, std::min(length, end - offset)};
 }
 
 std::size_t Reader::read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) {
-  const Named& file = files_.at(entry);
-  const std::shared_ptr<Open> open = opened(entry);
-  const int fd = open->fd.get();
+  const std::shared_ptr<Item> one = opened(entry);
+  const bool standard_input = one->standard_input();
+  const int fd = one->fd.get();
   std::size_t done = 0;
   while (done < into.size()) {
     const auto rest = into.subspan(done);
-    if (file.standard_input) wait_readable(fd);
-    const ssize_t got = file.standard_input ? ::read(fd, rest.data(), rest.size())
-                                            : ::pread(fd, rest.data(), rest.size(), offset + static_cast<off_t>(done));
-    if (got < 0 && (errno == EINTR || (file.standard_input && errno == EAGAIN))) continue;
-    if (got < 0) throw base::system_error(base::Kind::kSource, file.shown, errno, "reading failed");
-    if (got == 0 && file.standard_input) break;
-    if (got == 0) throw base::Error(base::Kind::kSource, file.shown, 0, "changed while it was read: it became shorter");
+    if (standard_input) wait_readable(fd);
+    const ssize_t got = standard_input ? ::read(fd, rest.data(), rest.size())
+                                       : ::pread(fd, rest.data(), rest.size(), offset + static_cast<off_t>(done));
+    if (got < 0 && (errno == EINTR || (standard_input && errno == EAGAIN))) continue;
+    if (got < 0) throw base::system_error(base::Kind::kSource, one->shown(), errno, "reading failed");
+    if (got == 0 && standard_input) break;
+    if (got == 0) {
+      throw base::Error(base::Kind::kSource, one->shown(), 0, "changed while it was read: it became shorter");
+    }
     done += static_cast<std::size_t>(got);
     base::note_activity();
   }
@@ -179,19 +305,19 @@ std::size_t Reader::read(std::uint64_t entry, std::int64_t offset, std::span<std
 }
 
 void Reader::close(std::uint64_t entry) {
-  std::shared_ptr<Open> open;
+  std::shared_ptr<Item> one;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = open_.find(entry);
-    if (found == open_.end()) return;
-    open = std::move(found->second);
-    open_.erase(found);
+    const auto found = items_.find(entry);
+    if (found == items_.end()) return;
+    one = std::move(found->second);
+    items_.erase(found);
   }
-  if (!open->fd.valid() || files_.at(entry).standard_input) return;
-  check_unchanged(entry, open->fd.get());
+  if (!one->fd.valid() || one->standard_input()) return;
+  check_unchanged(*one);
 }
 
-std::vector<std::string> read_list(const base::Fd& list, const std::string& path, bool nul) {
+std::string read_text(const base::Fd& list, const std::string& path) {
   std::string text;
   std::vector<char> buffer(64 * 1024);
   while (true) {
@@ -201,6 +327,11 @@ std::vector<std::string> read_list(const base::Fd& list, const std::string& path
     if (got == 0) break;
     text.append(buffer.data(), static_cast<std::size_t>(got));
   }
+  return text;
+}
+
+std::vector<std::string> read_list(const base::Fd& list, const std::string& path, bool nul) {
+  const std::string text = read_text(list, path);
   std::vector<std::string> names;
   const char end = nul ? '\0' : '\n';
   std::size_t start = 0;

@@ -1,12 +1,14 @@
-// The file source: named files, and standard input, read for an Origin. A file is opened when its first extent is read
-// and held open until it is closed; that it is the file that was announced, and has not changed, is checked at both
-// ends.
+// The file source: named files, folders with all that is beneath them, and standard input, read for an Origin. A folder
+// is walked while its files are already read: what is held of a file is gone when it is closed. A file is opened when
+// its first extent is read and held open until it is closed; that it is the file that was announced, and has not
+// changed, is checked then.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -14,11 +16,11 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "core/endpoint.h"
+#include "file/walk.h"
 
 namespace argosy::file {
 
-// One file to be read. `path` is where it is, `name` what it is called at the destination; `shown` is how the user
-// named it.
+// One source. `path` is where it is, `name` what it is called at the destination; `shown` is how the user named it.
 struct Named {
   std::string path;
   std::string name;
@@ -29,43 +31,68 @@ struct Named {
 class Reader final : public core::Source {
  public:
   struct Totals {
-    std::int64_t files = 0;  // that can be read
-    std::int64_t bytes = 0;
-    bool open_ended = false;  // standard input is among them: more bytes will come than are counted
+    std::int64_t files = 0;  // sources that can be read, each folder among them counted as one
+    std::int64_t bytes = 0;  // of the files among them
+    bool open_ended = false;  // standard input or a folder is among them: more will come than is counted
+    std::int64_t folders = 0;
     std::vector<base::Failure> failures;
   };
   // `standard_input` opens it when it is first read; it may throw base::Error.
-  Reader(std::vector<Named> files, std::function<base::Fd()> standard_input);
+  Reader(std::vector<Named> files, std::function<base::Fd()> standard_input, Selection selection = {});
 
-  // Looks at every file: what there is to move, and with `digests` also reads every file for its digest. Call it once,
-  // before anything else; blocks.
+  // Looks at every source: what there is to move, as far as that is known before folders are walked. With `digests`
+  // every file is read for its digest before it is listed. Call it once, before anything else; blocks.
   Totals scan(bool digests);
+  // Folders that are not walked into. Before the first next_entries().
+  void leave_out(const std::vector<FolderId>& folders);
 
   core::Listing next_entries() override;
   void adopt(const core::Page& page) override;
   std::size_t read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) override;
+  core::Region region(std::uint64_t entry, std::int64_t offset, std::int64_t length) override;
   void close(std::uint64_t entry) override;
 
  private:
-  struct Open {
+  // What was announced of a file that may still be read.
+  struct Item {
+    const Named* named = nullptr;  // null where this rank has no such source
+    std::size_t source = 0;
+    bool beneath = false;  // it is in a folder that is the source
+    core::Entry entry;     // without attributes
+    std::string shown() const;
+    bool standard_input() const { return named != nullptr && named->standard_input; }
     std::once_flag opened;
     base::Fd fd;
   };
-  std::shared_ptr<Open> opened(std::uint64_t entry);
-  void open_file(std::uint64_t index, Open& open) const;
-  void check_unchanged(std::uint64_t index, int fd) const;
+  core::Entry look_at(const Named& named);
+  Walk& walk_of(std::size_t source);
+  base::Fd open_path(std::size_t source, bool beneath, const std::string& path);
+  void keep(std::uint64_t index, const core::Entry& entry, std::size_t source);
+  std::shared_ptr<Item> item(std::uint64_t entry);
+  std::shared_ptr<Item> opened(std::uint64_t entry);
+  void open_file(Item& item);
+  static void check_unchanged(const Item& item);
 
   std::vector<Named> files_;
   std::function<base::Fd()> standard_input_;
-  std::vector<core::Entry> entries_;
+  Selection selection_;
+  bool digests_ = false;
+  // For each source: its walk where it is a folder, else what the scan has found.
+  std::vector<std::unique_ptr<Walk>> walks_;
+  std::vector<core::Entry> found_;
   std::vector<base::Failure> failures_;
-  std::size_t listed_ = 0;
+  std::unordered_map<std::string, std::size_t> by_name_;
+  std::size_t listing_ = 0;  // the source that is being listed
+  std::optional<core::Entry> left_over_;
+  std::uint64_t listed_ = 0;
   std::mutex mutex_;
-  std::unordered_map<std::uint64_t, std::shared_ptr<Open>> open_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Item>> items_;
 };
 
 // The names in a list file, one a line, or with `nul` each ended by a NUL; empty ones are left out. `list` is its path.
 // Throws base::Error (kSource).
 std::vector<std::string> read_list(const base::Fd& list, const std::string& path, bool nul);
+// All of a file that is a list.
+std::string read_text(const base::Fd& list, const std::string& path);
 
 }  // namespace argosy::file

@@ -15,24 +15,23 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "file/digest_file.h"
+#include "file/temporary.h"
 
 namespace argosy::file {
 
 namespace {
 
 using base::Kind;
+using core::Type;
+
+// A file of less is written in one go and, beneath a folder that is moved, without a name.
+constexpr std::int64_t kNamelessMost = 1 << 20;
+// What is left out of a sparse file when it is all zeros.
+constexpr std::size_t kZeroPage = 4096;
 
 base::Error failure(const std::string& shown, const char* what) {
   return base::system_error(Kind::kDestination, shown, errno, what);
 }
-
-// A name beside the target, the same in every run and short whatever the target's: a name of 255 bytes has no room for
-// a suffix.
-std::string name_beside(const std::string& path, const char* suffix) {
-  return fmt::format(".argosy-{:016x}{}", base::checksum_of(std::as_bytes(std::span(path))), suffix);
-}
-
-timespec to_timespec(const core::Timestamp& time) { return {time.seconds, time.nanoseconds}; }
 
 bool has_mtime(const struct stat& status, const core::Entry& entry) {
   return status.st_mtim.tv_sec == entry.mtime.seconds && status.st_mtim.tv_nsec == entry.mtime.nanoseconds;
@@ -44,41 +43,188 @@ bool is_source_itself(const struct stat& status, const core::Entry& entry) {
          status.st_ctim.tv_nsec == entry.ctime.nanoseconds;
 }
 
+bool is_beneath(const core::Entry& entry) { return entry.path.find('/') != std::string::npos; }
+
+std::string leaf(const std::string& path) { return std::string(name_of(path)); }
+
+bool all_zeros(std::span<const std::byte> data) {
+  return std::all_of(data.begin(), data.end(), [](std::byte one) { return one == std::byte{0}; });
+}
+
+void write_all(int fd, std::int64_t offset, std::span<const std::byte> data, const std::string& shown) {
+  while (!data.empty()) {
+    const ssize_t put = pwrite(fd, data.data(), data.size(), offset);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) throw failure(shown, "can't be written");
+    data = data.subspan(static_cast<std::size_t>(put));
+    offset += put;
+    base::note_activity();
+  }
+}
+
 }  // namespace
+
+Writer::Writer(const Folder* folder, Settings settings)
+    : folder_(folder), settings_(settings), mask_(file_creation_mask()) {
+  if (folder_ != nullptr) folders_.emplace(folder_->fd());
+}
 
 Writer::~Writer() {
   while (!targets_.empty()) discard(targets_.begin()->first);
 }
 
-std::vector<bool> Writer::examine(const core::Page& page) {
-  std::vector<bool> wanted(page.entries.size(), false);
+core::Examination Writer::inspect(const core::Page& page) {
+  core::Examination found;
+  found.wanted.assign(page.entries.size(), false);
+  found.only_asked = settings_.only_ask;
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     const core::Entry& entry = page.entries[i];
-    if (!entry.readable()) continue;
+    if (!entry.exists()) continue;
+    if (settings_.only_ask) {
+      found.wanted[i] = would_change(entry);
+      continue;
+    }
     if (folder_ == nullptr)
       throw base::Error(Kind::kIntegrity, entry.path, 0, "comes although no source could be read");
-    if (is_in_place(entry)) continue;
-    wanted[i] = true;
-    auto target = std::make_shared<Target>();
-    target->entry = entry;
-    target->shown = folder_->shown(entry.path);
-    target->temporary = name_beside(entry.path, ".part");
-    const std::lock_guard lock(mutex_);
-    targets_.emplace(page.first + i, std::move(target));
+    try {
+      lock_tree(entry);
+      if (entry.type == Type::kFile) {
+        found.wanted[i] = wants_file(page, i);
+        continue;
+      }
+      const Done done = make(entry);
+      if (entry.type == Type::kHardLink) continue;  // counted when it is made
+      ++(entry.type == Type::kFolder ? found.folders : found.links_and_specials);
+      if (done == Done::kInPlace) ++found.in_place;
+    } catch (const base::Error& error) {
+      // The failures of what is in it would say nothing new; they count all the same.
+      if (entry.type == Type::kFolder) {
+        const std::lock_guard lock(mutex_);
+        failed_folders_.insert(entry.path);
+      }
+      found.failed.push_back(static_cast<std::uint32_t>(i));
+      found.failures.push_back(error.failure());
+    }
+    base::note_activity();
   }
-  return wanted;
+  return found;
 }
 
-bool Writer::is_in_place(const core::Entry& entry) const {
+// The folder that is to hold `path`. An honest manifest names each folder before what is in it, and it was made then:
+// that it is no folder now is damage, or somebody's trap.
+std::shared_ptr<const OpenFolder> Writer::parent(const std::string& path) {
+  const std::string folder(parent_of(path));
+  const std::string shown = folder_->shown(path);
+  // It may be there all the same, as another run's.
+  if (is_in_failed_folder(folder)) throw base::Error(Kind::kDestination, shown, 0, "its folder could not be had");
+  auto open = folders_->open(folder);
+  if (open) return open;
+  const int error_number = errno;
+  if (error_number == ENOTDIR || error_number == ELOOP || error_number == EXDEV) {
+    throw base::system_error(Kind::kIntegrity, shown, error_number, "refused: what should be its folder is none");
+  }
+  throw base::system_error(Kind::kDestination, shown, error_number, "its folder can't be opened");
+}
+
+bool Writer::is_in_failed_folder(const std::string& folder) {
+  const std::lock_guard lock(mutex_);
+  if (failed_folders_.empty()) return false;
+  for (std::string_view above = folder; !above.empty(); above = parent_of(above)) {
+    if (failed_folders_.contains(std::string(above))) return true;
+  }
+  return false;
+}
+
+// One run at a time on a tree. A source that is a single file has a lock of its own when it is written.
+void Writer::lock_tree(const core::Entry& entry) {
+  if (entry.type != Type::kFolder || is_beneath(entry)) return;
+  trees_.try_emplace(entry.path, folder_->fd(), lock_name(entry.path), shown(entry));
+}
+
+bool Writer::wants_file(const core::Page& page, std::size_t i) {
+  const core::Entry& entry = page.entries[i];
+  const auto folder = parent(entry.path);
   struct stat status = {};
-  if (entry.open_ended || fstatat(folder_->fd(), entry.path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return false;
-  if (!S_ISREG(status.st_mode) || status.st_size != entry.size) return false;
+  const bool exists = fstatat(folder->fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  if (exists && is_in_place(entry, *folder, status)) {
+    if (!is_source_itself(status, entry)) renew_metadata(entry, *folder, status);
+    return false;
+  }
+  auto target = std::make_shared<Target>();
+  target->entry = entry;
+  target->shown = shown(entry);
+  target->replaces = exists;
+  target->nameless = is_beneath(entry) && !entry.open_ended && entry.size < kNamelessMost;
+  const std::lock_guard lock(mutex_);
+  targets_.emplace(page.first + i, std::move(target));
+  return true;
+}
+
+bool Writer::is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const {
+  if (entry.open_ended || !S_ISREG(status.st_mode) || status.st_size != entry.size) return false;
   if (is_source_itself(status, entry)) return true;
   if (!settings_.leave_same) return false;
   if (!settings_.checksum) return has_mtime(status, entry);
   if (!entry.digest) return false;
-  const base::Fd fd(openat(folder_->fd(), entry.path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  const base::Fd fd(
+      openat(parent.fd.get(), leaf(entry.path).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   return fd.valid() && digest_of_fd(fd.get(), entry.size) == entry.digest;
+}
+
+// The data is in place; what else has changed is set without moving it.
+void Writer::renew_metadata(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) {
+  const bool times = !settings_.metadata.times || has_mtime(status, entry);
+  const bool plain = same_owner_and_mode(status, entry, settings_.metadata) && times;
+  bool attributes = true;
+  if (settings_.metadata.attributes) {
+    attributes = read_attributes(parent.fd.get(), leaf(entry.path), shown(entry)) == entry.attributes;
+  }
+  if (plain && attributes) return;
+  // A descriptor for metadata needs no right to read, but futimens and fsetxattr want more than O_PATH gives.
+  base::Fd fd(openat(parent.fd.get(), leaf(entry.path).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid()) throw failure(shown(entry), "its metadata can't be set");
+  file::set_metadata(fd.get(), status, entry, settings_.metadata, false, shown(entry));
+}
+
+void Writer::open(Target& target) {
+  target.folder = parent(target.entry.path);
+  struct stat status = {};
+  if (target.replaces &&
+      fstatat(target.folder->fd.get(), leaf(target.entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+      S_ISDIR(status.st_mode)) {
+    throw base::system_error(Kind::kDestination, target.shown, EISDIR, "can't be replaced");
+  }
+  if (target.nameless && open_nameless(target)) return;
+  open_beside(target);
+}
+
+// False where the file system has no files without a name.
+bool Writer::open_nameless(Target& target) {
+  if (no_nameless_.load(std::memory_order_relaxed)) return false;
+  const mode_t mode = settings_.metadata.mode ? target.entry.mode & 0777U : 0666U;
+  target.fd = base::Fd(openat(target.folder->fd.get(), ".", O_RDWR | O_TMPFILE | O_CLOEXEC, mode));
+  if (target.fd.valid()) return true;
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL) {
+    throw failure(target.shown, "can't be written");
+  }
+  no_nameless_.store(true, std::memory_order_relaxed);
+  return false;
+}
+
+void Writer::open_beside(Target& target) {
+  const int folder = target.folder->fd.get();
+  const std::string name = leaf(target.entry.path);
+  // The lock of its tree covers a small file.
+  if (!target.nameless) target.lock.emplace(folder, lock_name(name), target.shown);
+  target.temporary = temporary_name(name);
+  // The lock is ours, so what stands under this name was left by a run that was killed, or planted.
+  if (unlinkat(folder, target.temporary.c_str(), 0) != 0 && errno != ENOENT) {
+    throw failure(target.shown, "a leftover can't be removed");
+  }
+  const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  target.fd = base::Fd(openat(folder, target.temporary.c_str(), flags, 0600));
+  if (!target.fd.valid()) throw failure(target.shown, "can't be written");
+  target.made = true;
 }
 
 std::shared_ptr<Writer::Target> Writer::target(std::uint64_t entry) {
@@ -86,39 +232,34 @@ std::shared_ptr<Writer::Target> Writer::target(std::uint64_t entry) {
   return targets_.at(entry);
 }
 
-void Writer::open(Target& target) const {
-  struct stat status = {};
-  if (fstatat(folder_->fd(), target.entry.path.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode)) {
-    throw base::system_error(Kind::kDestination, target.shown, EISDIR, "can't be replaced");
-  }
-  target.lock.emplace(folder_->fd(), name_beside(target.entry.path, ".lock"), target.shown);
-  // The lock is ours, so what stands under this name was left by a run that was killed, or planted.
-  if (unlinkat(folder_->fd(), target.temporary.c_str(), 0) != 0 && errno != ENOENT) {
-    throw failure(target.shown, "a leftover can't be removed");
-  }
-  const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  target.fd = base::Fd(openat(folder_->fd(), target.temporary.c_str(), flags, 0600));
-  if (!target.fd.valid()) throw failure(target.shown, "can't be written");
-  target.made = true;
-}
-
 void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std::byte> data) {
   const std::shared_ptr<Target> file = target(entry);
   std::call_once(file->opened, [&] { open(*file); });
+  if (!file->entry.sparse) return write_all(file->fd.get(), offset, data, file->shown);
+  // Its holes are smaller than what travels.
   while (!data.empty()) {
-    const ssize_t put = pwrite(file->fd.get(), data.data(), data.size(), offset);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) throw failure(file->shown, "can't be written");
-    data = data.subspan(static_cast<std::size_t>(put));
-    offset += put;
-    base::note_activity();
+    std::size_t length = std::min(kZeroPage, data.size());
+    const bool zeros = all_zeros(data.first(length));
+    while (length < data.size() && all_zeros(data.subspan(length, std::min(kZeroPage, data.size() - length))) == zeros) {
+      length += std::min(kZeroPage, data.size() - length);
+    }
+    if (!zeros) write_all(file->fd.get(), offset, data.first(length), file->shown);
+    offset += static_cast<std::int64_t>(length);
+    data = data.subspan(length);
   }
+}
+
+void Writer::hole(std::uint64_t entry, std::int64_t /*offset*/, std::int64_t /*length*/) {
+  // The file grows to its size when it is committed.
+  const std::shared_ptr<Target> file = target(entry);
+  std::call_once(file->opened, [&] { open(*file); });
 }
 
 void Writer::commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) {
   const std::shared_ptr<Target> file = target(entry);
   // An empty file may end before its nothing has been written.
   std::call_once(file->opened, [&] { open(*file); });
+  if (file->entry.sparse && ftruncate(file->fd.get(), length) != 0) throw failure(file->shown, "can't be written");
   if (settings_.read_back) read_back(*file, length, digest);
   set_metadata(*file);
   publish(*file);
@@ -142,24 +283,64 @@ void Writer::read_back(const Target& target, std::int64_t length, const base::Di
 
 void Writer::set_metadata(const Target& target) const {
   struct stat status = {};
-  if (fstat(target.fd.get(), &status) != 0) throw failure(target.shown, "fstat");
-  // Set-id bits say "with the owner's rights", so they go only with the owner they were given for.
-  const bool same_owner = status.st_uid == target.entry.uid && status.st_gid == target.entry.gid;
-  const mode_t mode = target.entry.mode & (same_owner ? 07777U : 01777U);
-  if (fchmod(target.fd.get(), mode) != 0) throw failure(target.shown, "the mode can't be set");
-  const timespec times[2] = {{0, UTIME_OMIT}, to_timespec(target.entry.mtime)};
-  if (futimens(target.fd.get(), times) != 0) throw failure(target.shown, "the time can't be set");
+  // A file that was just made without a name has what it was made with: asking would be a call for each file.
+  const bool inherits = target.folder->gives_group || target.folder->gives_acl;
+  if (target.temporary.empty() && !inherits && (target.entry.mode & ~0777U) == 0) {
+    status.st_uid = geteuid();
+    status.st_gid = getegid();
+    status.st_mode = (settings_.metadata.mode ? target.entry.mode & 0777U : 0666U) & ~mask_;
+  } else if (fstat(target.fd.get(), &status) != 0) {
+    throw failure(target.shown, "fstat");
+  }
+  core::Entry entry = {};
+  const core::Entry* what = &target.entry;
+  if (!settings_.metadata.mode) {
+    // As if the file had been made by any other program.
+    entry = target.entry;
+    entry.mode = 0666U & ~mask_;
+    what = &entry;
+  }
+  Metadata all = settings_.metadata;
+  all.mode = true;
+  file::set_metadata(target.fd.get(), status, *what, all, !target.folder->gives_acl, target.shown);
 }
 
-void Writer::publish(Target& target) const {
+void Writer::publish(Target& target) {
   if (settings_.fsync && fsync(target.fd.get()) != 0) throw failure(target.shown, "fsync");
+  if (target.temporary.empty()) link_nameless(target);
   // A network file system may report a failed write only here.
   if (const int error_number = target.fd.close(); error_number != 0) {
     throw base::system_error(Kind::kDestination, target.shown, error_number, "closing failed");
   }
-  if (renameat(folder_->fd(), target.temporary.c_str(), folder_->fd(), target.entry.path.c_str()) != 0) {
+  if (target.temporary.empty()) return;
+  const int folder = target.folder->fd.get();
+  if (renameat(folder, target.temporary.c_str(), folder, leaf(target.entry.path).c_str()) != 0) {
     throw failure(target.shown, "can't be put in place");
   }
+  target.made = false;
+}
+
+// Gives the file its name, or where something stands there already a temporary one, to be renamed.
+void Writer::link_nameless(Target& target) {
+  const int folder = target.folder->fd.get();
+  const std::string name = leaf(target.entry.path);
+  const auto link_as = [&](const std::string& as) {
+    // Root may link a descriptor itself; others by way of /proc (open(2), O_TMPFILE).
+    if (linkat(target.fd.get(), "", folder, as.c_str(), AT_EMPTY_PATH) == 0) return true;
+    if (errno != ENOENT && errno != EPERM) return false;
+    const std::string path = fmt::format("/proc/self/fd/{}", target.fd.get());
+    return linkat(AT_FDCWD, path.c_str(), folder, as.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  };
+  if (!target.replaces) {
+    if (link_as(name)) return;
+    if (errno != EEXIST) throw failure(target.shown, "can't be put in place");
+  }
+  target.temporary = temporary_name(name);
+  if (unlinkat(folder, target.temporary.c_str(), 0) != 0 && errno != ENOENT) {
+    throw failure(target.shown, "a leftover can't be removed");
+  }
+  if (!link_as(target.temporary)) throw failure(target.shown, "can't be put in place");
+  target.made = true;
 }
 
 void Writer::discard(std::uint64_t entry) noexcept {
@@ -172,7 +353,7 @@ void Writer::discard(std::uint64_t entry) noexcept {
     targets_.erase(found);
   }
   // Without the lock the name belongs to another run. A leftover that can't be removed is the next run's to replace.
-  if (file->made) static_cast<void>(unlinkat(folder_->fd(), file->temporary.c_str(), 0));
+  if (file->made) static_cast<void>(unlinkat(file->folder->fd.get(), file->temporary.c_str(), 0));
 }
 
 }  // namespace argosy::file

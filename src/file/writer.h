@@ -1,19 +1,30 @@
-// The file sink: writes each file beside its target under a short name of its own, and makes it visible, whole and with
-// its metadata, by one rename (the manner of leveldb's CURRENT: write, sync, rename).
+// The file sink: writes each file where nobody sees it, and makes it visible, whole and with its metadata, by one link
+// or rename (the manner of leveldb's CURRENT: write, sync, rename). Folders, links and special files are made when a
+// page tells of them; hard links, and what a folder is besides its name, when all files are there (finish()).
+//
+// Three ways to write a file that nobody sees: a small one beneath a folder that is moved has no name at all until it
+// is linked (O_TMPFILE); others are written beside their target under a short name of their own, under a lock; and
+// where the file system has no nameless files, small ones are too.
+//
+// Nothing here follows a symbolic link beneath the destination: every folder on the way is opened as one (folders.h).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/fd.h"
 #include "core/endpoint.h"
 #include "file/beneath.h"
+#include "file/folders.h"
 #include "file/lock.h"
+#include "file/metadata.h"
 
 namespace argosy::file {
 
@@ -24,38 +35,89 @@ class Writer final : public core::Sink {
     bool read_back = false;   // read again from the device and compared before it is visible
     bool leave_same = false;  // a target of the source's size and mtime is in place,
     bool checksum = false;    // or rather one of its digest, which the manifest then has
+    Metadata metadata = {};
+    bool only_ask = false;  // nothing is made or written; inspect() says what would be
   };
-  // `folder` outlives the writer; it is null when there is nothing to write, because no source can be read.
-  Writer(const Folder* folder, Settings settings) : folder_(folder), settings_(settings) {}
+  // What finish() has done.
+  struct Finished {
+    std::uint64_t hard_links = 0;  // made, or in place
+    std::vector<base::Failure> failures;
+  };
+  // `folder` outlives the writer; it is null when there is nothing to write, because no source can be read, and when
+  // nothing is to be written.
+  Writer(const Folder* folder, Settings settings);
   // Takes away what was neither committed nor discarded.
   ~Writer() override;
 
-  std::vector<bool> examine(const core::Page& page) override;
+  std::vector<bool> examine(const core::Page& page) override { return inspect(page).wanted; }
+  core::Examination inspect(const core::Page& page) override;
   void write(std::uint64_t entry, std::int64_t offset, std::span<const std::byte> data) override;
+  void hole(std::uint64_t entry, std::int64_t offset, std::int64_t length) override;
   void commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) override;
   void discard(std::uint64_t entry) noexcept override;
+  // When no more is written: makes the hard links, and gives folders their owner, attributes, mode and times. Blocks.
+  Finished finish();
 
  private:
   // A file that nobody can see yet.
   struct Target {
     core::Entry entry;
     std::string shown;
-    std::string temporary;
+    bool nameless = false;  // wanted so
+    bool replaces = false;  // something stands under its name
+    std::string temporary;  // beside the target; empty while it has no name
     std::once_flag opened;
+    std::shared_ptr<const OpenFolder> folder;
     std::optional<Lock> lock;
     bool made = false;  // the file under the temporary name is ours
     base::Fd fd;
   };
+  // What a folder gets once it is filled.
+  struct Pending {
+    core::Entry entry;
+    bool made = false;
+  };
+  struct Link {
+    std::string path;
+    std::string first;
+  };
+  // What an entry without data came to.
+  enum class Done { kMade, kInPlace };
+
   std::shared_ptr<Target> target(std::uint64_t entry);
-  bool is_in_place(const core::Entry& entry) const;
-  void open(Target& target) const;
-  void read_back(const Target& target, std::int64_t length, const base::Digest& digest) const;
+  std::string shown(const core::Entry& entry) const { return folder_->shown(entry.path); }
+  std::shared_ptr<const OpenFolder> parent(const std::string& path);
+  bool is_in_failed_folder(const std::string& folder);
+  void lock_tree(const core::Entry& entry);
+  bool wants_file(const core::Page& page, std::size_t i);
+  bool is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const;
+  void renew_metadata(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
+  Done make(const core::Entry& entry);
+  Done make_folder(const core::Entry& entry);
+  Done make_other(const core::Entry& entry);
+  bool would_change(const core::Entry& entry);
+  bool link_is_there(const Link& link);
+  void make_link(const Link& link);
+  void finish_folder(const Pending& pending);
+
+  void open(Target& target);
+  bool open_nameless(Target& target);
+  void open_beside(Target& target);
   void set_metadata(const Target& target) const;
-  void publish(Target& target) const;
+  void read_back(const Target& target, std::int64_t length, const base::Digest& digest) const;
+  void publish(Target& target);
+  void link_nameless(Target& target);
 
   const Folder* folder_;
   Settings settings_;
-  std::mutex mutex_;
+  std::optional<Folders> folders_;
+  mode_t mask_;
+  std::atomic<bool> no_nameless_{false};  // the file system can't
+  std::unordered_map<std::string, Lock> trees_;
+  std::vector<Pending> pending_;
+  std::vector<Link> links_;
+  std::mutex mutex_;  // of what follows
+  std::unordered_set<std::string> failed_folders_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Target>> targets_;
 };
 

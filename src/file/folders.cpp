@@ -1,0 +1,102 @@
+#include "file/folders.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <climits>
+
+namespace argosy::file {
+
+namespace {
+
+constexpr std::size_t kMostKept = 192;
+constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+// One system call for the whole path, which the kernel keeps beneath `base`. -1 with errno; ENOSYS where it can't.
+int open_beneath(int base, const std::string& path) {
+  // Old kernels have no such call, and some sandboxes forbid it: asked once.
+  static std::atomic<bool> missing{false};
+  if (missing.load(std::memory_order_relaxed) || path.size() >= PATH_MAX) {
+    errno = ENOSYS;
+    return -1;
+  }
+  open_how how{};
+  how.flags = kFlags;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  const long fd = syscall(SYS_openat2, base, path.c_str(), &how, sizeof how);
+  if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EINVAL)) {
+    missing.store(true, std::memory_order_relaxed);
+    errno = ENOSYS;
+  }
+  return static_cast<int>(fd);
+}
+
+std::shared_ptr<const OpenFolder> look_at(int fd) {
+  auto folder = std::make_shared<OpenFolder>();
+  folder->fd = base::Fd(fd);
+  struct stat status = {};
+  if (fstat(fd, &status) != 0) return nullptr;
+  folder->device = status.st_dev;
+  folder->inode = status.st_ino;
+  folder->gives_group = (status.st_mode & S_ISGID) != 0;
+  folder->gives_acl = fgetxattr(fd, "system.posix_acl_default", nullptr, 0) > 0;
+  return folder;
+}
+
+}  // namespace
+
+std::string_view name_of(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+std::string_view parent_of(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string_view{} : path.substr(0, slash);
+}
+
+std::shared_ptr<const OpenFolder> Folders::find(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_path_.find(path);
+  if (found == by_path_.end()) return nullptr;
+  kept_.splice(kept_.begin(), kept_, found->second);
+  return kept_.front().second;
+}
+
+void Folders::keep(const std::string& path, std::shared_ptr<const OpenFolder> folder) {
+  const std::lock_guard lock(mutex_);
+  if (by_path_.contains(path)) return;
+  kept_.emplace_front(path, std::move(folder));
+  by_path_.emplace(kept_.front().first, kept_.begin());
+  if (kept_.size() <= kMostKept) return;
+  by_path_.erase(kept_.back().first);
+  kept_.pop_back();
+}
+
+std::shared_ptr<const OpenFolder> Folders::open(std::string_view view) {
+  const std::string path(view);
+  if (auto known = find(path)) return known;
+  int fd = -1;
+  if (path.empty()) {
+    fd = openat(base_, ".", kFlags);
+  } else {
+    fd = open_beneath(base_, path);
+    if (fd < 0 && errno == ENOSYS) {
+      const auto parent = open(parent_of(path));
+      if (!parent) return nullptr;
+      fd = openat(parent->fd.get(), std::string(name_of(path)).c_str(), kFlags);
+    }
+  }
+  if (fd < 0) return nullptr;
+  auto folder = look_at(fd);
+  if (folder) keep(path, folder);
+  return folder;
+}
+
+}  // namespace argosy::file

@@ -1,0 +1,21 @@
+// The names of what a run leaves only when it is interrupted: beside a target, the same in every run, and short
+// whatever the target's: a name of 255 bytes has no room for a suffix. `clean` knows them by their form.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace argosy::file {
+
+// `.argosy-HASH.part`: a file that is being written; `name` is its target's in the same folder.
+std::string temporary_name(std::string_view name);
+// `.argosy-HASH.lock`: says that a run works on the target.
+std::string lock_name(std::string_view name);
+// `.argosy-HASH.journal`: which parts of `.argosy-HASH.part` are written.
+std::string journal_name(std::string_view name);
+// `.argosy-HASH.tree`: a folder that is shown as a whole when it is complete.
+std::string tree_name(std::string_view name);
+// True for each of these, and for what was set aside.
+bool is_temporary(std::string_view name);
+
+}  // namespace argosy::file

@@ -1,0 +1,200 @@
+#include "file/walk.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+
+namespace argosy::file {
+
+namespace {
+
+using base::Kind;
+using core::Type;
+
+std::string joined(const std::string& folder, std::string_view name) {
+  std::string path = folder;
+  if (!path.empty()) path += '/';
+  return path.append(name);
+}
+
+Type type_of(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return Type::kFolder;
+    case S_IFLNK:
+      return Type::kSymlink;
+    case S_IFIFO:
+      return Type::kFifo;
+    case S_IFSOCK:
+      return Type::kSocket;
+    case S_IFCHR:
+      return Type::kCharDevice;
+    case S_IFBLK:
+      return Type::kBlockDevice;
+    default:
+      return Type::kFile;
+  }
+}
+
+std::string target_of(int folder, const std::string& name, const std::string& shown) {
+  std::array<char, PATH_MAX + 1> target{};
+  const ssize_t size = readlinkat(folder, name.c_str(), target.data(), target.size());
+  if (size < 0) throw base::system_error(Kind::kSource, shown, errno, "can't be read");
+  return {target.data(), static_cast<std::size_t>(size)};
+}
+
+}  // namespace
+
+Walk::Walk(const std::string& path, std::string name, std::string shown, const Selection& selection)
+    : base_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+      name_(std::move(name)),
+      shown_(std::move(shown)),
+      selection_(selection),
+      folders_(base_.get()) {
+  if (!base_.valid()) throw base::system_error(Kind::kSource, shown_, errno, "can't be read");
+}
+
+std::string shown_beneath(const std::string& shown, std::string_view name, std::string_view path) {
+  std::string whole = shown;
+  if (path.size() <= name.size()) return whole;
+  while (whole.ends_with('/')) whole.pop_back();
+  return whole.append(path.substr(name.size()));
+}
+
+void Walk::fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name,
+                const std::string& shown) {
+  entry.type = type_of(status.st_mode);
+  entry.mode = status.st_mode & 07777U;
+  entry.uid = status.st_uid;
+  entry.gid = status.st_gid;
+  entry.mtime = timestamp(status.st_mtim);
+  entry.ctime = timestamp(status.st_ctim);
+  entry.inode = status.st_ino;
+  if (entry.type == Type::kCharDevice || entry.type == Type::kBlockDevice) entry.device = status.st_rdev;
+  if (entry.type == Type::kSymlink) {
+    entry.link = target_of(folder, name, shown);
+    return;
+  }
+  if (entry.type == Type::kFile) {
+    entry.size = status.st_size;
+    entry.sparse = status.st_blocks < status.st_size / 512;
+  }
+  if (selection_.metadata.attributes) entry.attributes = read_attributes(folder, name, shown);
+}
+
+std::optional<core::Entry> Walk::next(std::vector<base::Failure>& failures) {
+  if (!told_root_) {
+    told_root_ = true;
+    struct stat status = {};
+    if (fstat(base_.get(), &status) != 0) throw base::system_error(Kind::kSource, shown_, errno, "can't be read");
+    device_ = status.st_dev;
+    if (selection_.filter.leaves_out(name_, true)) return std::nullopt;
+    core::Entry entry;
+    entry.path = name_;
+    fill(entry, status, base_.get(), {}, shown_);
+    open_listing({}, failures);
+    return entry;
+  }
+  while (true) {
+    if (!listing_) {
+      if (!descend(failures)) return std::nullopt;
+      continue;
+    }
+    errno = 0;
+    const dirent* found = readdir(listing_.get());
+    if (found == nullptr) {
+      if (errno != 0) {
+        failures.push_back(
+            base::system_error(Kind::kSource, shown(joined(name_, listed_.path)), errno, "listing failed").failure());
+      }
+      listing_.reset();
+      if (!listed_.folders.empty()) levels_.push_back(std::move(listed_));
+      listed_ = {};
+      continue;
+    }
+    const std::string_view name = found->d_name;
+    if (name == "." || name == "..") continue;
+    if (auto entry = look_at(found->d_name, failures)) return entry;
+  }
+}
+
+bool Walk::descend(std::vector<base::Failure>& failures) {
+  while (!levels_.empty()) {
+    Level& level = levels_.back();
+    std::string path = joined(level.path, level.folders.back());
+    level.folders.pop_back();
+    if (level.folders.empty()) levels_.pop_back();
+    open_listing(std::move(path), failures);
+    if (listing_) return true;
+  }
+  return false;
+}
+
+void Walk::open_listing(std::string path, std::vector<base::Failure>& failures) {
+  const auto fail = [&](int error_number) {
+    failures.push_back(base::system_error(Kind::kSource, shown(path.empty() ? name_ : joined(name_, path)),
+                                          error_number, "the folder can't be read")
+                           .failure());
+  };
+  const auto folder = folders_.open(path);
+  if (!folder) return fail(errno);
+  // A descriptor with a position of its own: others read files through the folder's.
+  base::Fd fd(openat(folder->fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return fail(errno);
+  listing_.reset(fdopendir(fd.get()));
+  if (!listing_) return fail(errno);
+  static_cast<void>(fd.release());
+  listed_ = {std::move(path), {}};
+}
+
+std::optional<core::Entry> Walk::look_at(const char* name, std::vector<base::Failure>& failures) {
+  core::Entry entry;
+  const std::string beneath = joined(listed_.path, name);
+  entry.path = joined(name_, beneath);
+  const int folder = dirfd(listing_.get());
+  try {
+    struct stat status = {};
+    if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      throw base::system_error(Kind::kSource, shown(entry.path), errno, "can't be read");
+    }
+    const bool is_folder = S_ISDIR(status.st_mode);
+    if (selection_.filter.leaves_out(entry.path, is_folder)) return std::nullopt;
+    if (entry.path.size() > core::kLongestPath) {
+      throw base::system_error(Kind::kSource, shown(entry.path), ENAMETOOLONG, "can't be read");
+    }
+    const FolderId id{status.st_dev, status.st_ino};
+    if (is_folder) {
+      if (std::find(left_out_.begin(), left_out_.end(), id) != left_out_.end()) {
+        throw base::Error(Kind::kSource, shown(entry.path), 0, "is the destination, and is not moved into itself");
+      }
+      fill(entry, status, folder, name, shown(entry.path));
+      // Another file system's top is made, as rsync makes it; what is in it stays.
+      if (!selection_.one_file_system || status.st_dev == device_) listed_.folders.emplace_back(name);
+      return entry;
+    }
+    if (status.st_nlink > 1) {
+      const auto first = several_.find(id);
+      if (first == several_.end()) {
+        fill(entry, status, folder, name, shown(entry.path));
+        several_.emplace(id, Several{entry.path, status.st_nlink - 1});
+        return entry;
+      }
+      entry.type = Type::kHardLink;
+      entry.link = first->second.path;
+      if (--first->second.left == 0) several_.erase(first);
+      return entry;
+    }
+    fill(entry, status, folder, name, shown(entry.path));
+    return entry;
+  } catch (const base::Error& error) {
+    failures.push_back(error.failure());
+    return std::nullopt;
+  }
+}
+
+}  // namespace argosy::file

@@ -1,0 +1,85 @@
+// A walk through one folder and all that is beneath it, a page at a time: what a Reader lists. Folders come before what
+// is in them. Held are the names of folders still to be looked into, of the folders on the way down only, and of files
+// with several names a short record each until all of them have been seen.
+#pragma once
+
+#include <dirent.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "core/filter.h"
+#include "core/manifest.h"
+#include "file/folders.h"
+#include "file/metadata.h"
+
+namespace argosy::file {
+
+// What of a tree is listed.
+struct Selection {
+  core::Filter filter;
+  bool one_file_system = false;
+  Metadata metadata;
+};
+
+// What tells that a folder is left out, such as the transfer's own destination: device and inode.
+using FolderId = std::pair<dev_t, ino_t>;
+
+// What a path of the manifest is called in messages: `shown` is the folder as the user named it, `name` the same in the
+// manifest.
+std::string shown_beneath(const std::string& shown, std::string_view name, std::string_view path);
+
+class Walk {
+ public:
+  // `path` is a folder (a symbolic link to one is followed), `name` what it is called in the manifest, `shown` in
+  // messages. `selection` outlives the walk. Blocks. Throws base::Error (kSource).
+  Walk(const std::string& path, std::string name, std::string shown, const Selection& selection);
+
+  // The next entry, the folder itself first; nothing at the end. What can't be read is appended to `failures` and
+  // passed over. Blocks.
+  std::optional<core::Entry> next(std::vector<base::Failure>& failures);
+  // Folders that are not to be walked into.
+  void leave_out(std::vector<FolderId> folders) { left_out_ = std::move(folders); }
+  // Where its files are, by their paths beneath `name`.
+  Folders& folders() { return folders_; }
+  const std::string& name() const { return name_; }
+
+ private:
+  struct Level {
+    std::string path;  // beneath the source
+    std::vector<std::string> folders;
+  };
+  struct Several {
+    std::string path;
+    std::uint64_t left = 0;
+  };
+  std::optional<core::Entry> look_at(const char* name, std::vector<base::Failure>& failures);
+  std::string shown(std::string_view path) const { return shown_beneath(shown_, name_, path); }
+  bool descend(std::vector<base::Failure>& failures);
+  void open_listing(std::string path, std::vector<base::Failure>& failures);
+  void fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name,
+            const std::string& shown);
+
+  base::Fd base_;
+  std::string name_;
+  std::string shown_;
+  const Selection& selection_;
+  Folders folders_;
+  dev_t device_ = 0;
+  bool told_root_ = false;
+  std::vector<FolderId> left_out_;
+  std::unique_ptr<DIR, int (*)(DIR*)> listing_{nullptr, closedir};
+  Level listed_;  // the folder that is being listed
+  std::vector<Level> levels_;
+  std::map<FolderId, Several> several_;
+};
+
+}  // namespace argosy::file

@@ -1,0 +1,247 @@
+// The part of the Writer that makes what has no data: folders, links, special files.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+
+#include "base/activity.h"
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "file/temporary.h"
+#include "file/writer.h"
+
+namespace argosy::file {
+
+namespace {
+
+using base::Kind;
+using core::Type;
+
+std::string leaf(const std::string& path) { return std::string(name_of(path)); }
+
+base::Error failure(const std::string& shown, const char* what) {
+  return base::system_error(Kind::kDestination, shown, errno, what);
+}
+
+mode_t kind_of(Type type) {
+  switch (type) {
+    case Type::kFolder:
+      return S_IFDIR;
+    case Type::kSymlink:
+      return S_IFLNK;
+    case Type::kFifo:
+      return S_IFIFO;
+    case Type::kSocket:
+      return S_IFSOCK;
+    case Type::kCharDevice:
+      return S_IFCHR;
+    case Type::kBlockDevice:
+      return S_IFBLK;
+    default:
+      return S_IFREG;
+  }
+}
+
+bool leads_to(int folder, const std::string& name, const std::string& target) {
+  std::array<char, PATH_MAX + 1> there{};
+  const ssize_t size = readlinkat(folder, name.c_str(), there.data(), there.size());
+  return size >= 0 && target == std::string_view(there.data(), static_cast<std::size_t>(size));
+}
+
+bool same_time(const struct stat& status, const core::Entry& entry) {
+  return timestamp(status.st_mtim) == entry.mtime;
+}
+
+// The same kind of thing that leads to the same place.
+bool is_same_thing(int folder, const std::string& name, const struct stat& status, const core::Entry& entry) {
+  if ((status.st_mode & S_IFMT) != kind_of(entry.type)) return false;
+  if (entry.type == Type::kSymlink) return leads_to(folder, name, entry.link);
+  if (entry.type == Type::kCharDevice || entry.type == Type::kBlockDevice) return status.st_rdev == entry.device;
+  return true;
+}
+
+}  // namespace
+
+Writer::Done Writer::make(const core::Entry& entry) {
+  if (entry.type == Type::kFolder) return make_folder(entry);
+  if (entry.type != Type::kHardLink) return make_other(entry);
+  links_.push_back({entry.path, entry.link});
+  return Done::kMade;
+}
+
+// Made open for its owner: it has to be filled, whatever its mode will be.
+Writer::Done Writer::make_folder(const core::Entry& entry) {
+  const auto above = parent(entry.path);
+  const std::string name = leaf(entry.path);
+  Pending pending;
+  pending.made = mkdirat(above->fd.get(), name.c_str(), 0700) == 0;
+  if (!pending.made && errno != EEXIST) throw failure(shown(entry), "can't be made");
+  struct stat status = {};
+  if (!pending.made) {
+    if (fstatat(above->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+      throw failure(shown(entry), "can't be looked at");
+    if (!S_ISDIR(status.st_mode)) {
+      throw base::system_error(Kind::kDestination, shown(entry), ENOTDIR, "can't be replaced by a folder");
+    }
+    const mode_t open = status.st_mode | S_IRWXU;
+    if (open != status.st_mode && geteuid() != 0 &&
+        fchmodat(above->fd.get(), name.c_str(), open & 07777U, 0) != 0) {
+      throw failure(shown(entry), "can't be opened for writing");
+    }
+  }
+  pending.entry.path = entry.path;
+  pending.entry.type = Type::kFolder;
+  pending.entry.mode = entry.mode;
+  pending.entry.uid = entry.uid;
+  pending.entry.gid = entry.gid;
+  pending.entry.mtime = entry.mtime;
+  pending.entry.attributes = entry.attributes;
+  const Done done = pending.made ? Done::kMade : Done::kInPlace;
+  pending_.push_back(std::move(pending));
+  return done;
+}
+
+Writer::Done Writer::make_other(const core::Entry& entry) {
+  const auto above = parent(entry.path);
+  const int folder = above->fd.get();
+  const std::string name = leaf(entry.path);
+  const Metadata& what = settings_.metadata;
+  struct stat status = {};
+  const bool exists = fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  if (exists && S_ISDIR(status.st_mode))
+    throw base::system_error(Kind::kDestination, shown(entry), EISDIR, "can't be replaced");
+  if (exists && is_same_thing(folder, name, status, entry) && (!what.times || same_time(status, entry)) &&
+      (entry.type == Type::kSymlink || same_owner_and_mode(status, entry, what))) {
+    const bool root = geteuid() == 0;
+    if (!what.owner || !root || (status.st_uid == entry.uid && status.st_gid == entry.gid)) return Done::kInPlace;
+  }
+  const std::string temporary = temporary_name(name);
+  if (unlinkat(folder, temporary.c_str(), 0) != 0 && errno != ENOENT)
+    throw failure(shown(entry), "a leftover can't be removed");
+  if (entry.type == Type::kSymlink) {
+    if (symlinkat(entry.link.c_str(), folder, temporary.c_str()) != 0) throw failure(shown(entry), "can't be made");
+  } else if (mknodat(folder, temporary.c_str(), kind_of(entry.type) | 0600U, entry.device) != 0) {
+    if (errno == EPERM) {
+      throw base::system_error(Kind::kDestination, shown(entry), EPERM, "is left out: only root can make it");
+    }
+    throw failure(shown(entry), "can't be made");
+  }
+  try {
+    if (fstatat(folder, temporary.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) throw failure(shown(entry), "fstatat");
+    uid_t uid = status.st_uid;
+    gid_t gid = status.st_gid;
+    if (what.owner && (uid != entry.uid || gid != entry.gid)) {
+      if (fchownat(folder, temporary.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) == 0) {
+        uid = entry.uid;
+        gid = entry.gid;
+      } else if (errno != EPERM && errno != EINVAL) {
+        throw failure(shown(entry), "the owner can't be set");
+      }
+    }
+    if (entry.type != Type::kSymlink) {
+      if (what.attributes && !entry.attributes.empty())
+        set_attributes_at(folder, temporary, entry.attributes, shown(entry));
+      const mode_t mode = what.mode ? mode_for(entry, uid, gid) : 0666U & ~mask_;
+      if (fchmodat(folder, temporary.c_str(), mode, 0) != 0) throw failure(shown(entry), "the mode can't be set");
+    }
+    const timespec times[2] = {{0, UTIME_OMIT}, to_timespec(entry.mtime)};
+    if (what.times && utimensat(folder, temporary.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
+      throw failure(shown(entry), "the time can't be set");
+    if (renameat(folder, temporary.c_str(), folder, name.c_str()) != 0)
+      throw failure(shown(entry), "can't be put in place");
+  } catch (const base::Error&) {
+    static_cast<void>(unlinkat(folder, temporary.c_str(), 0));
+    throw;
+  }
+  return Done::kMade;
+}
+
+// For a run that makes nothing. Whatever can't be looked at would be made.
+bool Writer::would_change(const core::Entry& entry) {
+  if (!folders_) return true;
+  const auto above = folders_->open(parent_of(entry.path));
+  if (!above) return true;
+  const std::string name = leaf(entry.path);
+  struct stat status = {};
+  if (fstatat(above->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return true;
+  if (entry.type == Type::kFile) return !is_in_place(entry, *above, status);
+  if (entry.type == Type::kHardLink) return !link_is_there({entry.path, entry.link});
+  return !is_same_thing(above->fd.get(), name, status, entry);
+}
+
+bool Writer::link_is_there(const Link& link) {
+  const auto from = folders_->open(parent_of(link.first));
+  const auto to = folders_->open(parent_of(link.path));
+  struct stat first = {};
+  struct stat second = {};
+  return from && to && fstatat(from->fd.get(), leaf(link.first).c_str(), &first, AT_SYMLINK_NOFOLLOW) == 0 &&
+         fstatat(to->fd.get(), leaf(link.path).c_str(), &second, AT_SYMLINK_NOFOLLOW) == 0 &&
+         first.st_ino == second.st_ino && first.st_dev == second.st_dev;
+}
+
+void Writer::make_link(const Link& link) {
+  if (link_is_there(link)) return;
+  const std::string shown = folder_->shown(link.path);
+  const auto from = parent(link.first);
+  const auto to = parent(link.path);
+  const std::string name = leaf(link.path);
+  struct stat status = {};
+  if (fstatat(to->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
+    throw base::system_error(Kind::kDestination, shown, EISDIR, "can't be replaced");
+  const std::string temporary = temporary_name(name);
+  if (unlinkat(to->fd.get(), temporary.c_str(), 0) != 0 && errno != ENOENT)
+    throw failure(shown, "a leftover can't be removed");
+  if (linkat(from->fd.get(), leaf(link.first).c_str(), to->fd.get(), temporary.c_str(), 0) != 0)
+    throw failure(shown, "can't be linked to its other name");
+  if (renameat(to->fd.get(), temporary.c_str(), to->fd.get(), name.c_str()) == 0) return;
+  const int error_number = errno;
+  static_cast<void>(unlinkat(to->fd.get(), temporary.c_str(), 0));
+  throw base::system_error(Kind::kDestination, shown, error_number, "can't be put in place");
+}
+
+void Writer::finish_folder(const Pending& pending) {
+  const auto folder = folders_->open(pending.entry.path);
+  const std::string shown = folder_->shown(pending.entry.path);
+  if (!folder) throw failure(shown, "its metadata can't be set");
+  struct stat status = {};
+  if (fstat(folder->fd.get(), &status) != 0) throw failure(shown, "fstat");
+  Metadata what = settings_.metadata;
+  core::Entry entry = pending.entry;
+  if (!what.mode) {
+    entry.mode = pending.made ? 0777U & ~mask_ : status.st_mode & 07777U;
+    what.mode = true;
+  }
+  file::set_metadata(folder->fd.get(), status, entry, what, pending.made && !folder->gives_acl, shown);
+  if (settings_.fsync && fsync(folder->fd.get()) != 0) throw failure(shown, "fsync of the folder");
+}
+
+Writer::Finished Writer::finish() {
+  Finished finished;
+  for (const Link& link : links_) {
+    try {
+      make_link(link);
+      ++finished.hard_links;
+    } catch (const base::Error& error) {
+      finished.failures.push_back(error.failure());
+    }
+    base::note_activity();
+  }
+  links_.clear();
+  // What is in a folder comes behind it in a manifest: the other way round, each is left alone once it has its time.
+  for (auto pending = pending_.rbegin(); pending != pending_.rend(); ++pending) {
+    try {
+      finish_folder(*pending);
+    } catch (const base::Error& error) {
+      finished.failures.push_back(error.failure());
+    }
+    base::note_activity();
+  }
+  pending_.clear();
+  return finished;
+}
+
+}  // namespace argosy::file
