@@ -19,6 +19,7 @@ class ChannelClient : public Console {
   explicit ChannelClient(std::string_view place, std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
   void started() override;
+  void output(const std::string& text) override;
   // At most five a second reach the supervisor; the others are dropped.
   void progress(const command::Progress& progress) override;
   // Also true once the supervisor is gone: nobody is left to work for. Sends what says that rank 0 lives, too.

@@ -38,5 +38,7 @@ std::vector<std::unique_ptr<CommandLine>> command_lines();
 
 std::unique_ptr<CommandLine> send_line();
 std::unique_ptr<CommandLine> bcast_line();
+std::unique_ptr<CommandLine> digest_line();
+std::unique_ptr<CommandLine> verify_line();
 
 }  // namespace argosy::cli

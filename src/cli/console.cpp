@@ -27,6 +27,11 @@ class TerminalConsole : public Console {
     last_drawn_ = now;
     display_.update(progress, now);
   }
+  void output(const std::string& text) override {
+    display_.erase();
+    // That it can't be written is said when the report can't.
+    static_cast<void>(write_all(STDOUT_FILENO, text));
+  }
   bool interrupted() override { return base::interrupted() != 0; }
   int finish(const command::Report& report) override {
     display_.erase();

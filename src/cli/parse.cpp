@@ -90,6 +90,8 @@ std::vector<std::unique_ptr<CommandLine>> command_lines() {
   std::vector<std::unique_ptr<CommandLine>> lines;
   lines.push_back(send_line());
   lines.push_back(bcast_line());
+  lines.push_back(digest_line());
+  lines.push_back(verify_line());
   return lines;
 }
 

@@ -61,6 +61,8 @@ void add_source_options(CLI::App& command, Texts& texts, bool& from0) {
   add_text(command, texts, "--as", "NAME", "the name at the destination, for a single FILE");
   add_text(command, texts, "--files-from", "LIST",
            "more FILEs from a list, one a line, that is\nread on the same host; - is standard input");
+  add_text(command, texts, "--save-manifest", "FILE",
+           "write what is moved, with digests, on the same\nhost, for `argosy verify --manifest`");
   command.add_flag("--from0", from0, "names in LIST end in NUL, not in newline");
 }
 
@@ -95,6 +97,7 @@ std::string take_sources(const CLI::App& command, const Texts& texts, std::vecto
                          command::Sources& sources) {
   copy(texts, command, "--as", sources.as);
   copy(texts, command, "--files-from", sources.files_from);
+  copy(texts, command, "--save-manifest", sources.save_manifest);
   const std::size_t least = sources.files_from.empty() ? 2 : 1;
   if (names.size() < least) {
     const std::string& name = command.get_name();

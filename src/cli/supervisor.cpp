@@ -271,6 +271,10 @@ void Supervisor::on_frame(const nlohmann::json& frame) {
     display_.update({frame.value("phase", ""), frame.value("bytes", std::int64_t{0}),
                      frame.value("bytes_total", std::int64_t{-1}), frame.value("files", std::int64_t{0}),
                      frame.value("files_total", std::int64_t{-1})});
+  } else if (type == "output") {
+    // That it can't be written is said when the report can't.
+    display_.erase();
+    static_cast<void>(write_all(STDOUT_FILENO, text_as_bytes(frame.value("text", ""))));
   } else if (type == "result") {
     outcome_.set_result(command::report_from_json(frame.at("report")));
     ended_after_ = seconds_since_begin();

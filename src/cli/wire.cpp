@@ -54,6 +54,36 @@ std::string hello_line(std::string_view token, std::string_view purpose) {
   return fmt::format("argosy1 {} {}\n", token, purpose);
 }
 
+std::string bytes_as_text(std::string_view bytes) {
+  std::string text;
+  text.reserve(bytes.size());
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) {
+      text += c;
+    } else {
+      text += static_cast<char>(0xC0 | (byte >> 6));
+      text += static_cast<char>(0x80 | (byte & 0x3F));
+    }
+  }
+  return text;
+}
+
+std::string text_as_bytes(std::string_view text) {
+  std::string bytes;
+  bytes.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 0x80) {
+      bytes += text[i];
+    } else if ((byte == 0xC2 || byte == 0xC3) && i + 1 < text.size()) {
+      const unsigned low = static_cast<unsigned char>(text[++i]) & 0x3FU;
+      bytes += static_cast<char>((byte & 3U) << 6 | low);
+    }
+  }
+  return bytes;
+}
+
 bool same_token(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   unsigned char difference = 0;

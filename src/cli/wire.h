@@ -37,6 +37,11 @@ std::string random_token();
 
 std::string hello_line(std::string_view token, std::string_view purpose);
 
+// Any bytes as a JSON string holds them: each is the character of its number. And back; what is no such text loses the
+// characters that are no bytes.
+std::string bytes_as_text(std::string_view bytes);
+std::string text_as_bytes(std::string_view text);
+
 // Takes as long for a wrong token as for the right one of the same length.
 bool same_token(std::string_view a, std::string_view b);
 

@@ -5,19 +5,21 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <tuple>
 #include <utility>
 
+#include "command/memory.h"
 #include "command/phases.h"
 #include "command/place.h"
+#include "command/saved_manifest.h"
 #include "command/sources.h"
 #include "core/chunk.h"
 #include "engine/pool.h"
 #include "engine/transfer.h"
 #include "file/beneath.h"
+#include "file/digest_file.h"
 #include "file/reader.h"
 #include "file/writer.h"
 
@@ -32,18 +34,6 @@ using base::Kind;
 constexpr int kHeldMost = 4;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-// The highest resident size of this process so far, in bytes (VmHWM: unlike getrusage's, not inherited over exec).
-std::int64_t peak_rss() {
-  std::ifstream status("/proc/self/status");
-  std::string key;
-  while (status >> key) {
-    std::int64_t kibibytes = 0;
-    if (key == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
-    status.ignore(1 << 12, '\n');
-  }
-  return 0;
-}
 
 class Move {
  public:
@@ -89,6 +79,10 @@ class Move {
                                                  selection_of(task_.sources.tree, options_.start_directory));
         // The other origins go by the root's manifest.
         if (me_ == task_.root) totals = source_->scan(task_.checksum);
+        if (me_ == task_.root && !task_.sources.save_manifest.empty() && !dry_run() && !task_.explain) {
+          recorded_ = std::make_unique<RecordedSource>(
+              *source_, absolute(options_.start_directory, task_.sources.save_manifest));
+        }
         if (task_.explain) unreadable_ = totals.failures;
       };
     }
@@ -202,6 +196,11 @@ class Move {
   // Every node may see the source, and yet the route begin at one.
   bool is_origin() const { return me_ == task_.root || (source_ != nullptr && way_.route->origins() > 1); }
 
+  core::Source* source() const {
+    if (!is_origin()) return nullptr;
+    return recorded_ ? static_cast<core::Source*>(recorded_.get()) : source_.get();
+  }
+
   // Half of a reader's memory is for reading, where it also receives.
   engine::Pools divide_pool() const {
     const core::Route& route = *way_.route;
@@ -242,7 +241,7 @@ class Move {
       sink_ = std::make_unique<file::Writer>(folder_ ? &*folder_ : nullptr, how);
     }
     engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route,
-                              is_origin() ? source_.get() : nullptr, sink_.get(), settings);
+                              source(), sink_.get(), settings);
     Phase phase;
     phase.name = "transfer";
     phase.step = [&] { return transfer.step(); };
@@ -305,22 +304,35 @@ class Move {
     for (const auto& [to, link] : transfer.links()) rank_.links.push_back({to, link.busy(), link.fastest()});
   }
 
+  // On an I/O thread.
+  void finish_folder(std::vector<base::Failure>& failures) {
+    if (task_.tell_digest && report_.digest.empty() && !report_.name.empty()) {
+      const std::string path = folder_->shown(report_.name);
+      if (const auto size = file::size_of(path)) {
+        if (const auto digest = file::digest_of_file(path, *size)) report_.digest = base::to_string(*digest);
+      }
+    }
+    if (sink_) {
+      file::Writer::Finished finished = sink_->finish();
+      report_.files += static_cast<std::int64_t>(finished.hard_links);
+      failures = std::move(finished.failures);
+      sink_.reset();
+    }
+    if (report_.files == 0 && report_.folders == 0) {
+      folder_->remove_made();
+    } else if (options_.common.fsync) {
+      folder_->sync();
+    }
+  }
+
   void commit() {
     std::function<void()> task;
     std::vector<base::Failure> failures;
-    if (folder_ && !dry_run()) {
+    if ((folder_ || recorded_) && !dry_run()) {
       task = [this, &failures] {
-        if (sink_) {
-          file::Writer::Finished finished = sink_->finish();
-          report_.files += static_cast<std::int64_t>(finished.hard_links);
-          failures = std::move(finished.failures);
-          sink_.reset();
-        }
-        if (report_.files == 0 && report_.folders == 0) {
-          folder_->remove_made();
-        } else if (options_.common.fsync) {
-          folder_->sync();
-        }
+        if (folder_) finish_folder(failures);
+        // Last: that the manifest can't be written must not keep anything else from being done.
+        if (recorded_) recorded_->finish();
       };
     }
     goes_on(phases_.run_task("commit", task, [&failures] {
@@ -355,6 +367,7 @@ class Move {
   std::optional<file::Folder> folder_;
   std::optional<engine::Pools> pools_;
   std::unique_ptr<file::Reader> source_;
+  std::unique_ptr<RecordedSource> recorded_;  // the same, where a manifest is saved
   std::unique_ptr<file::Writer> sink_;
   std::int64_t destinations_ = 0;
   std::vector<base::Failure> unreadable_;  // --explain reports what no transfer will

@@ -56,6 +56,7 @@ struct Sources {
   std::string files_from;  // --files-from: a list of more, read on the source rank's host; "-" is standard input
   bool from0 = false;      // --from0: names in that list end in NUL, not in newline
   std::string as;          // --as: the target's name for a single source; empty: the source's own
+  std::string save_manifest;  // --save-manifest: a file on the source rank's host; empty: none
   TreeOptions tree;
 };
 
@@ -84,7 +85,30 @@ struct BcastOptions : Sources {
   bool explain = false;                  // --explain: move nothing, show the routes' predictions
 };
 
-using CommandOptions = std::variant<SendOptions, BcastOptions>;
+// `argosy digest [--xxh3|--sha256] PATH...`
+struct DigestOptions {
+  static constexpr std::string_view kName = "digest";
+  static constexpr int kDefaultRanks = 0;
+  std::vector<std::string> paths;
+  bool sha256 = false;
+};
+
+// `argosy verify A B`, `argosy verify --nodes DIR`, `argosy verify --manifest FILE DIR`
+struct VerifyOptions {
+  static constexpr std::string_view kName = "verify";
+  static constexpr int kDefaultRanks = 0;
+  enum class Against { kOther, kNodes, kManifest };
+  Against against = Against::kOther;
+  std::string directory;  // A, or DIR
+  std::string other;      // B
+  std::string manifest;   // FILE
+  bool no_owner = false;
+  bool no_mode = false;
+  bool no_times = false;
+  bool no_xattrs = false;
+};
+
+using CommandOptions = std::variant<SendOptions, BcastOptions, DigestOptions, VerifyOptions>;
 
 struct Options {
   CommonOptions common;

@@ -228,7 +228,8 @@ Report Phases::finish(const Report& mine, int interrupted) {
   Report whole = mine;
   if (session_.rank() == 0) merge(texts, whole);
   const int signal_number = std::max(interrupted, last.interrupted);
-  const int code = signal_number != 0 ? 128 + signal_number : base::exit_code(whole.files + whole.folders > 0, whole.errors);
+  int code = signal_number != 0 ? 128 + signal_number : base::exit_code(whole.files + whole.folders > 0, whole.errors);
+  if (code == 0 && whole.differences > 0) code = base::kExitPartial;
   // Rank 0 knows the code; under somebody else's launcher every rank ends with it.
   quiet.verdict = [&] {
     mpi::Verdict verdict;
@@ -245,6 +246,7 @@ void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
   whole.errors_total = whole.folders = whole.files = whole.bytes = whole.bytes_moved = 0;
   whole.digest.clear();
   whole.names.clear();
+  whole.lines.clear();
   whole.name.clear();
   for (const std::string& text : texts) {
     Report part = report_from_json(nlohmann::json::parse(text));
@@ -254,6 +256,8 @@ void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
     whole.folders = std::max(whole.folders, part.folders);
     whole.bytes = std::max(whole.bytes, part.bytes);
     whole.bytes_moved = std::max(whole.bytes_moved, part.bytes_moved);
+    whole.differences = std::max(whole.differences, part.differences);
+    if (whole.lines.empty()) whole.lines = std::move(part.lines);
     whole.errors_total += part.errors_total;
     for (base::Failure& failure : part.errors) {
       if (whole.errors.size() < kErrorsKept) whole.errors.push_back(std::move(failure));
@@ -262,6 +266,13 @@ void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
     if (whole.digest.empty()) whole.digest = part.digest;
     if (whole.name.empty()) whole.name = part.name;
   }
+}
+
+std::vector<base::Failure> Phases::signed_where_missing(std::vector<base::Failure> failures) const {
+  for (base::Failure& failure : failures) {
+    if (failure.rank < 0) failure = signed_here({std::move(failure)}).front();
+  }
+  return failures;
 }
 
 std::vector<base::Failure> Phases::signed_here(std::vector<base::Failure> failures) const {

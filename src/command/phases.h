@@ -51,6 +51,8 @@ class Phases {
   void expect(std::int64_t bytes, std::int64_t files) { expected_ = {{}, 0, bytes, 0, files}; }
   // Fills in rank and host of failures that happened here.
   std::vector<base::Failure> signed_here(std::vector<base::Failure> failures) const;
+  // The same of those that no rank has signed.
+  std::vector<base::Failure> signed_where_missing(std::vector<base::Failure> failures) const;
 
   mpi::Session& session() { return session_; }
   engine::Workers& workers() { return workers_; }

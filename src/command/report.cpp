@@ -4,54 +4,11 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "command/json_bytes.h"
+
 namespace argosy::command {
 
 namespace {
-
-constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-std::string to_base64(std::string_view bytes) {
-  std::string text;
-  for (std::size_t at = 0; at < bytes.size(); at += 3) {
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - at);
-    std::uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i) {
-      group = group << 8 | (i < count ? static_cast<unsigned char>(bytes[at + i]) : 0U);
-    }
-    for (std::size_t i = 0; i < 4; ++i) text += i <= count ? kBase64[group >> (18 - 6 * i) & 63] : '=';
-  }
-  return text;
-}
-
-std::string from_base64(std::string_view text) {
-  while (text.ends_with('=')) text.remove_suffix(1);
-  std::string bytes;
-  std::uint32_t bits = 0;
-  int held = 0;
-  for (const char c : text) {
-    const std::size_t value = kBase64.find(c);
-    if (value == std::string_view::npos) throw std::invalid_argument("no base64");
-    bits = bits << 6 | static_cast<std::uint32_t>(value);
-    held += 6;
-    if (held < 8) continue;
-    held -= 8;
-    bytes += static_cast<char>(bits >> held & 0xFF);
-  }
-  return bytes;
-}
-
-// Raw bytes under `key`; where they are not UTF-8, also as they are under `key`_base64.
-void put_bytes(nlohmann::json& object, const std::string& key, const std::string& bytes) {
-  object[key] = base::utf8_or_replacement(bytes);
-  if (!base::is_utf8(bytes)) object[key + "_base64"] = to_base64(bytes);
-}
-
-std::string get_bytes(const nlohmann::json& object, const std::string& key) {
-  if (const auto raw = object.find(key + "_base64"); raw != object.end()) {
-    return from_base64(raw->get_ref<const std::string&>());
-  }
-  return object.value(key, "");
-}
 
 base::Kind kind_from_name(std::string_view name) {
   using base::Kind;
@@ -157,6 +114,10 @@ Report read_report(const nlohmann::json& document) {
   for (const nlohmann::json& error : document.at("errors")) report.errors.push_back(failure_from_json(error));
   report.errors_total = document.at("errors_total");
   get_routes(document, report);
+  report.differences = document.value("differences", std::int64_t{0});
+  if (document.contains("lines")) {
+    for (const nlohmann::json& line : document.at("lines")) report.lines.push_back(get_bytes(line, "text"));
+  }
   report.dry_run = document.contains("names");
   if (report.dry_run) {
     for (const nlohmann::json& name : document.at("names")) report.names.push_back(get_bytes(name, "path"));
@@ -185,6 +146,15 @@ nlohmann::json to_json(const Report& report) {
   if (!report.digest.empty()) document["digest"] = report.digest;
   if (!report.name.empty()) put_bytes(document, "name", report.name);
   put_routes(document, report);
+  if (report.command == "verify") document["differences"] = report.differences;
+  if (!report.lines.empty()) {
+    document["lines"] = nlohmann::json::array();
+    for (const std::string& line : report.lines) {
+      nlohmann::json one;
+      put_bytes(one, "text", line);
+      document["lines"].push_back(std::move(one));
+    }
+  }
   if (report.dry_run) {
     document["names"] = nlohmann::json::array();
     for (const std::string& name : report.names) {

@@ -69,6 +69,9 @@ struct Report {
   bool explained = false;  // --explain: nothing was to be moved
   bool dry_run = false;    // --dry-run: neither, and these names would be
   std::vector<std::string> names;
+  // Commands that print lines: these, where they are printed as one document, and for `verify` how many differences.
+  std::vector<std::string> lines;
+  std::int64_t differences = 0;
   std::string limited_by;
   std::vector<base::Failure> errors;  // at most kErrorsKept
   std::int64_t errors_total = 0;      // all of them, those not kept included
@@ -99,6 +102,8 @@ class Observer {
   // The job can't go on: shows `line` (without "argosy: "), and the job ends with `exit`. Blocks for two seconds at
   // most.
   virtual void fatal(int exit, const std::string& line) = 0;
+  // Whole lines for standard output, ahead of the report.
+  virtual void output(const std::string& /*text*/) {}
   // True once the user asked to stop (Ctrl-C at the supervisor); stays true.
   virtual bool interrupted() = 0;
 };

@@ -3,7 +3,9 @@
 #include <variant>
 
 #include "command/bcast.h"
+#include "command/digest.h"
 #include "command/send.h"
+#include "command/verify.h"
 
 namespace argosy::command {
 
@@ -17,6 +19,8 @@ struct Runner {
 
   Report operator()(const SendOptions& asked) const { return send(options, asked, session, surroundings); }
   Report operator()(const BcastOptions& asked) const { return bcast(options, asked, session, surroundings); }
+  Report operator()(const DigestOptions& asked) const { return digest(options, asked, session, surroundings); }
+  Report operator()(const VerifyOptions& asked) const { return verify(options, asked, session, surroundings); }
 };
 
 }  // namespace

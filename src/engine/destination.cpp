@@ -48,15 +48,23 @@ bool Destination::step() {
 void Destination::page_arrived(core::Page page) {
   entries_ += page.entries.size();
   if (page.last) return;
-  examining_ = true;
   ++tasks_;
+  unexamined_.push_back(std::move(page));
+  examine_next();
+}
+
+// One after another: what a page names may lie in a folder that the page before has made.
+void Destination::examine_next() {
+  if (examining_ || unexamined_.empty()) return;
+  examining_ = true;
   struct Task {
     core::Page page;
     core::Examination found;
     std::optional<base::Failure> failure;
   };
   auto task = std::make_shared<Task>();
-  task->page = std::move(page);
+  task->page = std::move(unexamined_.front());
+  unexamined_.pop_front();
   workers_.post(
       [this, task] {
         try {
@@ -76,6 +84,7 @@ void Destination::page_arrived(core::Page page) {
           for (core::Entry& entry : task->page.entries) entry.size = core::kMissing;
         }
         examined(task->page, std::move(task->found));
+        examine_next();
       });
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -82,6 +83,7 @@ class Destination {
     std::optional<base::Failure> failure;
   };
 
+  void examine_next();
   void examined(const core::Page& page, core::Examination examination);
   std::string refuse(const core::ChunkView& view);
   std::vector<Job> prepare(const core::ChunkView& view, bool own);
@@ -104,6 +106,7 @@ class Destination {
   core::Sink& sink_;
 
   bool examining_ = false;
+  std::deque<core::Page> unexamined_;  // the root's own pages come without being asked for
   std::uint64_t entries_ = 0;
   std::unordered_map<std::uint64_t, File> files_;
 

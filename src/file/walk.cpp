@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <climits>
 
+#include "file/compare.h"
+
 namespace argosy::file {
 
 namespace {
@@ -20,25 +22,6 @@ std::string joined(const std::string& folder, std::string_view name) {
   std::string path = folder;
   if (!path.empty()) path += '/';
   return path.append(name);
-}
-
-Type type_of(mode_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFDIR:
-      return Type::kFolder;
-    case S_IFLNK:
-      return Type::kSymlink;
-    case S_IFIFO:
-      return Type::kFifo;
-    case S_IFSOCK:
-      return Type::kSocket;
-    case S_IFCHR:
-      return Type::kCharDevice;
-    case S_IFBLK:
-      return Type::kBlockDevice;
-    default:
-      return Type::kFile;
-  }
 }
 
 std::string target_of(int folder, const std::string& name, const std::string& shown) {

@@ -203,8 +203,7 @@ def random_tree(root, seed, files=60, largest=600 * KI):
                 file.truncate()
             os.chmod(path, rng.choice([0o644, 0o600, 0o755, 0o444]))
             made.append(path)
-        if not os.path.islink(path):
-            os.utime(path, ns=(0, rng.randrange(2**60)))
+        os.utime(path, ns=(0, rng.randrange(2**60)), follow_symlinks=False)
     for folder in folders:
         os.utime(folder, ns=(0, rng.randrange(2**60)))
 

@@ -1,0 +1,461 @@
+// Two trees are laid side by side on rank 0, which looks at names and what stat(2) tells; contents and attributes are
+// compared by all ranks. A saved manifest is compared line by line, and then the tree is looked over for what the
+// manifest does not name.
+#include "command/verify.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "command/dealt.h"
+#include "command/place.h"
+#include "command/saved_manifest.h"
+#include "file/compare.h"
+#include "file/digest_file.h"
+#include "file/listing.h"
+
+namespace argosy::command {
+
+namespace {
+
+using base::Kind;
+using engine::Bytes;
+
+constexpr std::size_t kItemsATask = 128;
+constexpr std::int64_t kBytesATask = 8 << 20;
+constexpr std::int64_t kPart = 64 << 20;
+constexpr std::size_t kLongestPath = 256 * 1024;
+
+// What is to be looked at of one path, and what has been found.
+struct Item {
+  std::string path;
+  std::vector<std::string> found;
+  bool attributes = false;
+  std::int64_t offset = 0;
+  std::int64_t length = 0;  // contents, 0: none
+  std::string line;         // of a manifest, instead of all this
+};
+
+void put(base::Writer& writer, const Item& item) {
+  writer.put_string(item.path);
+  writer.put(static_cast<std::uint32_t>(item.found.size()));
+  for (const std::string& one : item.found) writer.put_string(one);
+  writer.put(static_cast<std::uint8_t>(item.attributes ? 1 : 0));
+  writer.put(item.offset);
+  writer.put(item.length);
+  writer.put_string(item.line);
+}
+
+Item get(base::Reader& reader) {
+  Item item;
+  item.path = reader.get_string(kLongestPath);
+  const auto count = reader.get<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && reader.ok(); ++i) item.found.push_back(reader.get_string(kLongestPath));
+  item.attributes = reader.get<std::uint8_t>() != 0;
+  item.offset = reader.get<std::int64_t>();
+  item.length = reader.get<std::int64_t>();
+  item.line = reader.get_string(engine::kDealBytes);
+  return item;
+}
+
+// A folder that is opened on an I/O thread when it is first needed.
+class Tree {
+ public:
+  explicit Tree(std::string path) : path_(std::move(path)) {}
+  file::Folders& folders() {
+    std::call_once(once_, [this] {
+      base_ = base::Fd(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!base_.valid()) throw base::system_error(Kind::kSource, path_, errno, "can't be read");
+      folders_.emplace(base_.get());
+    });
+    return *folders_;
+  }
+  std::string shown(const std::string& beneath) const { return beneath.empty() ? path_ : path_ + '/' + beneath; }
+
+ private:
+  std::string path_;
+  std::once_flag once_;
+  base::Fd base_;
+  std::optional<file::Folders> folders_;
+};
+
+// Which path was the first of those that name the same file.
+class Names {
+ public:
+  const std::string& first(const file::Listing::Item& item) {
+    return names_.try_emplace({item.status.st_dev, item.status.st_ino}, item.path).first->second;
+  }
+
+ private:
+  std::map<std::pair<dev_t, ino_t>, std::string> names_;
+};
+
+// Rank 0: finds the items, one after another; on an I/O thread.
+class Finder {
+ public:
+  virtual ~Finder() = default;
+  // Nothing at the end; what can't be read is appended to `failures`.
+  virtual std::optional<Item> next(std::vector<base::Failure>& failures) = 0;
+};
+
+class SideBySide final : public Finder {
+ public:
+  SideBySide(std::string a, std::string b, file::Metadata what)
+      : a_path_(std::move(a)), b_path_(std::move(b)), what_(what) {}
+
+  std::optional<Item> next(std::vector<base::Failure>& failures) override {
+    if (!a_) {
+      a_ = std::make_unique<file::Listing>(a_path_);
+      b_ = std::make_unique<file::Listing>(b_path_);
+      left_ = a_->next();
+      right_ = b_->next();
+      return top();
+    }
+    if (parts_) return part();
+    for (auto* side : {&left_, &right_}) {
+      if (*side && (*side)->failure) {
+        failures.push_back(*(*side)->failure);
+        *side = (side == &left_ ? *a_ : *b_).next();
+        return Item{};
+      }
+    }
+    if (!left_ && !right_) return std::nullopt;
+    if (!right_ || (left_ && file::comes_before(left_->path, right_->path))) return only(left_, *a_, "only in the first");
+    if (!left_ || file::comes_before(right_->path, left_->path)) return only(right_, *b_, "only in the second");
+    return both();
+  }
+
+ private:
+  Item top() {
+    Item item;
+    struct stat a = {};
+    struct stat b = {};
+    if (fstat(a_->folders().base(), &a) != 0 || fstat(b_->folders().base(), &b) != 0)
+      throw base::system_error(Kind::kSource, a_path_, errno, "can't be read");
+    file::compare_status(file::entry_of({a_->folders(), {}}, a, a_path_), file::entry_of({b_->folders(), {}}, b, b_path_),
+                         what_, item.found);
+    item.attributes = what_.attributes;
+    return item;
+  }
+
+  static Item only(std::optional<file::Listing::Item>& side, file::Listing& listing, const char* where) {
+    Item item;
+    item.path = side->path;
+    item.found.emplace_back(where);
+    side = listing.next();
+    return item;
+  }
+
+  Item both() {
+    Item item;
+    item.path = left_->path;
+    const core::Entry a = file::entry_of({a_->folders(), left_->path}, left_->status, a_->shown(left_->path));
+    const core::Entry b = file::entry_of({b_->folders(), right_->path}, right_->status, b_->shown(right_->path));
+    file::compare_status(a, b, what_, item.found);
+    const bool several = left_->status.st_nlink > 1 || right_->status.st_nlink > 1;
+    if (several && a.type != core::Type::kFolder) {
+      const std::string& first_a = names_a_.first(*left_);
+      const std::string& first_b = names_b_.first(*right_);
+      if (first_a != first_b)
+        item.found.push_back(
+            fmt::format("links: the same file as {}, as {}", base::printable(first_a), base::printable(first_b)));
+    }
+    item.attributes = what_.attributes && a.type == b.type && a.type != core::Type::kSymlink;
+    if (a.type == core::Type::kFile && b.type == core::Type::kFile && a.size == b.size && a.size > 0) {
+      item.length = std::min(kPart, a.size);
+      if (a.size > kPart) {
+        parts_ = Item{};
+        parts_->path = item.path;
+        parts_->offset = kPart;
+        parts_->length = a.size - kPart;
+      }
+    }
+    left_ = a_->next();
+    right_ = b_->next();
+    return item;
+  }
+
+  Item part() {
+    Item item = *parts_;
+    item.length = std::min(kPart, parts_->length);
+    parts_->offset += item.length;
+    parts_->length -= item.length;
+    if (parts_->length == 0) parts_.reset();
+    return item;
+  }
+
+  std::string a_path_;
+  std::string b_path_;
+  file::Metadata what_;
+  std::unique_ptr<file::Listing> a_;
+  std::unique_ptr<file::Listing> b_;
+  std::optional<file::Listing::Item> left_;
+  std::optional<file::Listing::Item> right_;
+  std::optional<Item> parts_;  // of a large file, what is left
+  Names names_a_;
+  Names names_b_;
+};
+
+class LineByLine final : public Finder {
+ public:
+  LineByLine(std::string manifest, std::string directory)
+      : manifest_(std::move(manifest)), directory_(std::move(directory)) {}
+
+  std::optional<Item> next(std::vector<base::Failure>& failures) override {
+    if (!lines_.is_open()) begin();
+    std::string line;
+    if (std::getline(lines_, line)) {
+      const core::Entry entry = entry_of_line(line, manifest_);
+      Item item;
+      item.path = entry.path;
+      item.length = entry.type == core::Type::kFile ? entry.size : 0;
+      item.line = std::move(line);
+      named_.insert(base::checksum_of(std::as_bytes(std::span(item.path))));
+      tops_.insert(item.path.substr(0, item.path.find('/')));
+      return item;
+    }
+    if (lines_.bad()) throw base::system_error(Kind::kSource, manifest_, errno, "reading failed");
+    return not_named(failures);
+  }
+
+ private:
+  void begin() {
+    lines_.open(manifest_, std::ios::binary);
+    std::string head;
+    if (!lines_ || !std::getline(lines_, head))
+      throw base::system_error(Kind::kSource, manifest_, errno, "the manifest can't be read");
+    if (head != kManifestHead) throw base::Error(Kind::kSource, manifest_, 0, "is no manifest of argosy's");
+  }
+
+  // What lies beneath the folders of the manifest and is not in it.
+  std::optional<Item> not_named(std::vector<base::Failure>& failures) {
+    if (!listing_) listing_ = std::make_unique<file::Listing>(directory_);
+    while (auto found = listing_->next()) {
+      if (!tops_.contains(found->path.substr(0, found->path.find('/')))) continue;
+      Item item;
+      if (found->failure) {
+        failures.push_back(*found->failure);
+        return item;
+      }
+      if (named_.contains(base::checksum_of(std::as_bytes(std::span(found->path))))) continue;
+      item.path = found->path;
+      item.found.emplace_back("not in the manifest");
+      return item;
+    }
+    return std::nullopt;
+  }
+
+  std::string manifest_;
+  std::string directory_;
+  std::ifstream lines_;
+  std::unordered_set<std::uint64_t> named_;
+  std::set<std::string> tops_;
+  std::unique_ptr<file::Listing> listing_;
+};
+
+class Comparison {
+ public:
+  Comparison(Phases& phases, const std::string& first, const std::string& second, file::Metadata what)
+      : phases_(phases), first_(first), second_(second), what_(what) {}
+
+  // Rank 0, on an I/O thread.
+  std::optional<Bytes> next(Finder& finder) {
+    std::vector<Item> items;
+    std::vector<base::Failure> failures;
+    std::int64_t bytes = 0;
+    std::size_t size = 0;
+    try {
+      while (!ended_ && items.size() < kItemsATask && bytes < kBytesATask && size < engine::kDealBytes / 2) {
+        auto item = finder.next(failures);
+        if (!item) {
+          ended_ = true;
+          break;
+        }
+        bytes += item->length;
+        size += item->path.size() + item->line.size() + 64;
+        for (const std::string& one : item->found) size += one.size() + 4;
+        items.push_back(std::move(*item));
+      }
+    } catch (const base::Error& error) {
+      ended_ = true;
+      failures.push_back(error.failure());
+    }
+    if (items.empty() && failures.empty()) return std::nullopt;
+    Bytes task;
+    base::Writer writer(task);
+    writer.put(static_cast<std::uint32_t>(failures.size()));
+    for (const base::Failure& failure : failures) put_failure(writer, phases_.signed_here({failure}).front());
+    writer.put(static_cast<std::uint32_t>(items.size()));
+    for (const Item& item : items) put(writer, item);
+    return task;
+  }
+
+  // Any rank, on an I/O thread.
+  Bytes work(const Bytes& task) {
+    base::Reader reader(task);
+    Bytes result;
+    base::Writer writer(result);
+    const auto failures = reader.get<std::uint32_t>();
+    for (std::uint32_t i = 0; i < failures && reader.ok(); ++i) {
+      writer.put(std::uint8_t{0});
+      put_failure(writer, get_failure(reader));
+    }
+    const auto items = reader.get<std::uint32_t>();
+    for (std::uint32_t i = 0; i < items && reader.ok(); ++i) {
+      Item item = get(reader);
+      try {
+        item.line.empty() ? look(item) : look_at_line(item);
+        writer.put(std::uint8_t{1});
+        writer.put(static_cast<std::uint8_t>(item.offset == 0 ? 1 : 0));
+        writer.put(item.length);
+        writer.put_string(item.path);
+        writer.put(static_cast<std::uint32_t>(item.found.size()));
+        for (const std::string& one : item.found) writer.put_string(one);
+      } catch (const base::Error& error) {
+        writer.put(std::uint8_t{0});
+        put_failure(writer, phases_.signed_here({error.failure()}).front());
+      }
+    }
+    return result;
+  }
+
+  // Rank 0, on the main thread.
+  void take(const Bytes& result, Lines& lines, Report& report) {
+    base::Reader reader(result);
+    while (reader.ok() && reader.left() > 0) {
+      if (reader.get<std::uint8_t>() == 0) {
+        report.errors.push_back(get_failure(reader));
+        continue;
+      }
+      const bool whole = reader.get<std::uint8_t>() != 0;
+      report.bytes += reader.get<std::int64_t>();
+      const std::string path = reader.get_string(kLongestPath);
+      const auto count = reader.get<std::uint32_t>();
+      if (whole && !path.empty()) ++report.files;
+      for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
+        const std::string one = reader.get_string(kLongestPath);
+        // A large file is compared in parts; that it differs is said once.
+        if (one.starts_with("content") && path == differs_) continue;
+        if (one.starts_with("content")) differs_ = path;
+        lines.add(fmt::format("{}: {}", path.empty() ? "." : base::printable(path), base::printable(one)));
+        ++report.differences;
+      }
+    }
+  }
+
+ private:
+  void look(Item& item) {
+    if (!item.attributes && item.length == 0) return;
+    const file::Place a{first_.folders(), item.path};
+    const file::Place b{second_.folders(), item.path};
+    const std::string shown_a = first_.shown(item.path);
+    const std::string shown_b = second_.shown(item.path);
+    if (item.attributes)
+      file::compare_attributes(file::attributes_of(a, shown_a), file::attributes_of(b, shown_b), item.found);
+    if (item.length == 0) return;
+    const engine::Timed timed(phases_.workers().meter(), engine::Work::kSource);
+    const std::int64_t at = file::first_difference(a, b, item.offset, item.length, shown_a, shown_b);
+    if (at >= 0) item.found.push_back(fmt::format("content: differs from byte {} on", at));
+  }
+
+  void look_at_line(Item& item) {
+    const core::Entry told = entry_of_line(item.line, item.path);
+    const file::Place place{first_.folders(), item.path};
+    const std::string shown = first_.shown(item.path);
+    struct stat status = {};
+    const auto folder = place.folders.open(file::parent_of(item.path));
+    const std::string leaf(file::name_of(item.path));
+    if (!folder || fstatat(folder->fd.get(), leaf.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+        throw base::system_error(Kind::kSource, shown, errno, "can't be read");
+      item.found.emplace_back("missing");
+      item.length = 0;
+      return;
+    }
+    if (told.type == core::Type::kHardLink) {
+      struct stat other = {};
+      const auto from = place.folders.open(file::parent_of(told.link));
+      const std::string first(file::name_of(told.link));
+      if (!from || fstatat(from->fd.get(), first.c_str(), &other, AT_SYMLINK_NOFOLLOW) != 0 ||
+          other.st_ino != status.st_ino || other.st_dev != status.st_dev)
+        item.found.push_back("links: no longer the same file as " + told.link);
+      return;
+    }
+    const core::Entry here = file::entry_of(place, status, shown);
+    file::compare_status(told, here, what_, item.found);
+    if (told.type != here.type) {
+      item.length = 0;
+      return;
+    }
+    if (what_.attributes && told.type != core::Type::kSymlink)
+      file::compare_attributes(told.attributes, file::attributes_of(place, shown), item.found);
+    if (told.type != core::Type::kFile || !told.digest || told.size != here.size) return;
+    const engine::Timed timed(phases_.workers().meter(), engine::Work::kHash);
+    const file::OpenedForDigest content(shown, shown, here.size);
+    if (base::close_digest(content.sum(0, here.size), here.size) != *told.digest)
+      item.found.emplace_back("content: differs");
+  }
+
+  Phases& phases_;
+  Tree first_;
+  Tree second_;
+  file::Metadata what_;
+  bool ended_ = false;
+  std::string differs_;
+};
+
+mpi::Verdict compare(Phases& phases, const Options& options, const VerifyOptions& asked, const file::Metadata& what,
+                     Report& report, Observer* observer) {
+  const std::string first = absolute(options.start_directory, asked.directory);
+  const std::string second = absolute(options.start_directory, asked.other);
+  std::unique_ptr<Finder> finder;
+  if (asked.against == VerifyOptions::Against::kOther) {
+    finder = std::make_unique<SideBySide>(first, second, what);
+  } else {
+    finder = std::make_unique<LineByLine>(absolute(options.start_directory, asked.manifest), first);
+  }
+  Lines lines(observer, options.common.json, report);
+  Comparison comparison(phases, first, second, what);
+  engine::Deal::Work work;
+  work.next = [&] { return comparison.next(*finder); };
+  work.work = [&](const Bytes& task) { return comparison.work(task); };
+  work.result = [&](const Bytes& result) { comparison.take(result, lines, report); };
+  const mpi::Verdict all = run_dealt(phases, "verify", std::move(work));
+  lines.flush();
+  return all;
+}
+
+}  // namespace
+
+Report verify(const Options& options, const VerifyOptions& asked, mpi::Session& session,
+              const Surroundings& surroundings) {
+  Report report;
+  report.command = "verify";
+  Phases phases(session, options.common, surroundings.observer);
+  if (surroundings.observer != nullptr) surroundings.observer->started();
+  const auto begun = std::chrono::steady_clock::now();
+  const file::Metadata what{!asked.no_owner, !asked.no_mode, !asked.no_times, !asked.no_xattrs};
+  const mpi::Verdict all =
+      asked.against == VerifyOptions::Against::kNodes
+          ? verify_nodes(phases, absolute(options.start_directory, asked.directory), what, report,
+                         surroundings.observer, options.common.json)
+          : compare(phases, options, asked, what, report, surroundings.observer);
+  Report whole = finish_dealt(phases, session, std::move(report), all.interrupted);
+  whole.seconds.total = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  return whole;
+}
+
+}  // namespace argosy::command
