@@ -22,15 +22,16 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // A few threads overlap reading with hashing and keep a device's queue filled. More than the cores that are this rank's
-// share only compete: two that write to one file on one core spin for its lock.
+// share only compete.
 std::size_t io_threads(const mpi::Session& session) {
+  constexpr std::size_t kLeast = 2;
   constexpr std::size_t kMost = 4;
   const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
   std::size_t ranks = 0;
   for (int rank = 0; rank < session.size(); ++rank) {
     if (session.node_of(rank) == session.node_of(session.rank())) ++ranks;
   }
-  return std::clamp<std::size_t>(cores / ranks, 1, kMost);
+  return std::clamp<std::size_t>(cores / ranks, kLeast, kMost);
 }
 
 constexpr double kReportSeconds = 30;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -29,6 +30,14 @@ bool is_moved(std::string_view name) {
 std::string path_through(int folder, const std::string& name) {
   if (folder == AT_FDCWD) return name;
   return name.empty() ? fmt::format("/proc/self/fd/{}", folder) : fmt::format("/proc/self/fd/{}/{}", folder, name);
+}
+
+// True when this thread now stands in `folder`. No call lists attributes by folder and name, and the way through /proc
+// takes three times as long; a thread that shares its working folder with no other can simply go there.
+bool go_to(int folder) {
+  if (folder == AT_FDCWD || gettid() == getpid()) return false;
+  thread_local const bool kOwnFolder = unshare(CLONE_FS) == 0;
+  return kOwnFolder && fchdir(folder) == 0;
 }
 
 // What one file's attributes are read through.
@@ -109,6 +118,7 @@ core::Timestamp timestamp(const timespec& time) { return {time.tv_sec, static_ca
 timespec to_timespec(const core::Timestamp& time) { return {time.seconds, time.nanoseconds}; }
 
 std::vector<core::Attribute> read_attributes(int folder, const std::string& name, const std::string& shown) {
+  if (!name.empty() && go_to(folder)) return read_all({folder, name}, Kind::kSource, shown);
   return read_all({folder, name.empty() ? std::string() : path_through(folder, name)}, Kind::kSource, shown);
 }
 

@@ -65,7 +65,7 @@ void write_all(int fd, std::int64_t offset, std::span<const std::byte> data, con
 }  // namespace
 
 Writer::Writer(const Folder* folder, Settings settings)
-    : folder_(folder), settings_(settings), mask_(file_creation_mask()) {
+    : folder_(folder), settings_(settings), mask_(file_creation_mask()), user_(geteuid()), group_(getegid()) {
   if (folder_ != nullptr) folders_.emplace(folder_->fd());
 }
 
@@ -143,9 +143,11 @@ void Writer::lock_tree(const core::Entry& entry) {
 
 bool Writer::wants_file(const core::Page& page, std::size_t i) {
   const core::Entry& entry = page.entries[i];
-  const auto folder = parent(entry.path);
+  const std::string above(parent_of(entry.path));
   struct stat status = {};
-  const bool exists = fstatat(folder->fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  const bool fresh = !above.empty() && fresh_folders_.contains(above);
+  const auto folder = fresh ? nullptr : parent(entry.path);
+  const bool exists = !fresh && fstatat(folder->fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
   if (exists && is_in_place(entry, *folder, status)) {
     if (!is_source_itself(status, entry)) renew_metadata(entry, *folder, status);
     return false;
@@ -286,8 +288,8 @@ void Writer::set_metadata(const Target& target) const {
   // A file that was just made without a name has what it was made with: asking would be a call for each file.
   const bool inherits = target.folder->gives_group || target.folder->gives_acl;
   if (target.temporary.empty() && !inherits && (target.entry.mode & ~0777U) == 0) {
-    status.st_uid = geteuid();
-    status.st_gid = getegid();
+    status.st_uid = user_;
+    status.st_gid = group_;
     status.st_mode = (settings_.metadata.mode ? target.entry.mode & 0777U : 0666U) & ~mask_;
   } else if (fstat(target.fd.get(), &status) != 0) {
     throw failure(target.shown, "fstat");

@@ -112,8 +112,11 @@ class Writer final : public core::Sink {
   Settings settings_;
   std::optional<Folders> folders_;
   mode_t mask_;
+  uid_t user_;
+  gid_t group_;
   std::atomic<bool> no_nameless_{false};  // the file system can't
   std::unordered_map<std::string, Lock> trees_;
+  std::unordered_set<std::string> fresh_folders_;  // made by this run: nothing is in them but what it puts there
   std::vector<Pending> pending_;
   std::vector<Link> links_;
   std::mutex mutex_;  // of what follows

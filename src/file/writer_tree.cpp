@@ -80,6 +80,7 @@ Writer::Done Writer::make_folder(const core::Entry& entry) {
   Pending pending;
   pending.made = mkdirat(above->fd.get(), name.c_str(), 0700) == 0;
   if (!pending.made && errno != EEXIST) throw failure(shown(entry), "can't be made");
+  if (pending.made) fresh_folders_.insert(entry.path);
   struct stat status = {};
   if (!pending.made) {
     if (fstatat(above->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
