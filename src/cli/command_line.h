@@ -40,5 +40,6 @@ std::unique_ptr<CommandLine> send_line();
 std::unique_ptr<CommandLine> bcast_line();
 std::unique_ptr<CommandLine> digest_line();
 std::unique_ptr<CommandLine> verify_line();
+std::unique_ptr<CommandLine> clean_line();
 
 }  // namespace argosy::cli

@@ -92,6 +92,7 @@ std::vector<std::unique_ptr<CommandLine>> command_lines() {
   lines.push_back(bcast_line());
   lines.push_back(digest_line());
   lines.push_back(verify_line());
+  lines.push_back(clean_line());
   return lines;
 }
 

@@ -54,6 +54,9 @@ std::string_view command_name(const command::Options& options) {
 }
 
 std::string result_line(const command::Report& report) {
+  if (report.command == command::CleanOptions::kName) {
+    return fmt::format("removed {} leftover{}, {} bytes", report.files, report.files == 1 ? "" : "s", report.bytes);
+  }
   std::int64_t read = 0;
   std::int64_t written = 0;
   for (const command::RankReport& rank : report.ranks) {

@@ -19,7 +19,6 @@
 #include "engine/pool.h"
 #include "engine/transfer.h"
 #include "file/beneath.h"
-#include "file/digest_file.h"
 #include "file/reader.h"
 #include "file/writer.h"
 
@@ -236,8 +235,9 @@ class Move {
     const bool writes = way_.route->is_destination(me_);
     if (writes) {
       const file::Writer::Settings how{options_.common.fsync, options_.common.read_back,
-                                       task_.leave_same,      task_.checksum,
-                                       metadata_of(task_.sources.tree), dry_run()};
+                                       task_.leave_same,      task_.checksum, task_.files_anew,
+                                       metadata_of(task_.sources.tree), task_.sources.tree.publish,
+                                       dry_run()};
       sink_ = std::make_unique<file::Writer>(folder_ ? &*folder_ : nullptr, how);
     }
     engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route,
@@ -258,7 +258,9 @@ class Move {
       return status;
     };
     phase.sample = [&](double passed) { transfer.sample(passed); };
-    interrupted_ = phases_.run(phase).interrupted;
+    const mpi::Verdict all = phases_.run(phase);
+    interrupted_ = all.interrupted;
+    failed_ = all.failed;
     tell(transfer);
     tell_times(transfer);
   }
@@ -304,18 +306,29 @@ class Move {
     for (const auto& [to, link] : transfer.links()) rank_.links.push_back({to, link.busy(), link.fastest()});
   }
 
+  // With --publish: all or nothing.
+  void show_trees(std::vector<base::Failure>& failures) {
+    if (!sink_->has_trees()) return;
+    try {
+      if (failed_ > 0 || interrupted_ != 0 || !failures.empty()) {
+        throw base::Error(Kind::kDestination, folder_->path(), 0,
+                          "nothing is shown, since something failed: run it again, or argosy clean");
+      }
+      sink_->publish_trees();
+    } catch (const base::Error& error) {
+      failures.push_back(error.failure());
+      report_.files = report_.folders = 0;
+    }
+  }
+
   // On an I/O thread.
   void finish_folder(std::vector<base::Failure>& failures) {
-    if (task_.tell_digest && report_.digest.empty() && !report_.name.empty()) {
-      const std::string path = folder_->shown(report_.name);
-      if (const auto size = file::size_of(path)) {
-        if (const auto digest = file::digest_of_file(path, *size)) report_.digest = base::to_string(*digest);
-      }
-    }
     if (sink_) {
+      sink_->remove_interrupted();
       file::Writer::Finished finished = sink_->finish();
       report_.files += static_cast<std::int64_t>(finished.hard_links);
       failures = std::move(finished.failures);
+      show_trees(failures);
       sink_.reset();
     }
     if (report_.files == 0 && report_.folders == 0) {
@@ -363,6 +376,7 @@ class Move {
   Found found_;
   Way way_;
   int interrupted_ = 0;
+  std::int64_t failed_ = 0;  // failures of all ranks in the transfer
   std::span<std::byte> memory_;
   std::optional<file::Folder> folder_;
   std::optional<engine::Pools> pools_;

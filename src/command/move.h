@@ -50,8 +50,8 @@ struct MoveTask {
   bool folders_may_be_shared = false;
   // A target of the source's size and mtime is in place.
   bool leave_same = false;
-  // The digest of a single file is told even when it was in place.
-  bool tell_digest = false;
+  // But a source that is a file by itself is moved all the same, unless by its digest.
+  bool files_anew = false;
   // It is so only when its digest is the source's.
   bool checksum = false;
   // The bandwidth limit is one for cards: what stays on a node goes free.

@@ -48,6 +48,7 @@ struct TreeOptions {
   bool no_mode = false;
   bool no_times = false;
   bool no_xattrs = false;
+  bool publish = false;  // --publish: a folder is shown when all of it is there
 };
 
 // The files that a command is to move.
@@ -108,7 +109,14 @@ struct VerifyOptions {
   bool no_xattrs = false;
 };
 
-using CommandOptions = std::variant<SendOptions, BcastOptions, DigestOptions, VerifyOptions>;
+// `argosy clean DIR`
+struct CleanOptions {
+  static constexpr std::string_view kName = "clean";
+  static constexpr int kDefaultRanks = 0;
+  std::string directory;  // as given, templates unexpanded
+};
+
+using CommandOptions = std::variant<SendOptions, BcastOptions, DigestOptions, VerifyOptions, CleanOptions>;
 
 struct Options {
   CommonOptions common;

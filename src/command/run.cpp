@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "command/bcast.h"
+#include "command/clean.h"
 #include "command/digest.h"
 #include "command/send.h"
 #include "command/verify.h"
@@ -20,6 +21,7 @@ struct Runner {
   Report operator()(const SendOptions& asked) const { return send(options, asked, session, surroundings); }
   Report operator()(const BcastOptions& asked) const { return bcast(options, asked, session, surroundings); }
   Report operator()(const DigestOptions& asked) const { return digest(options, asked, session, surroundings); }
+  Report operator()(const CleanOptions& asked) const { return clean(options, asked, session, surroundings); }
   Report operator()(const VerifyOptions& asked) const { return verify(options, asked, session, surroundings); }
 };
 

@@ -63,12 +63,6 @@ std::optional<base::Digest> digest_of_file(const std::string& path, std::int64_t
   return fd.valid() ? digest_of_fd(fd.get(), length) : std::nullopt;
 }
 
-std::optional<std::int64_t> size_of(const std::string& path) {
-  struct stat status = {};
-  if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  return status.st_size;
-}
-
 OpenedForDigest::OpenedForDigest(const std::string& path, const std::string& shown, std::int64_t size)
     : shown_(shown), fd_(open_long(path)) {
   struct stat status = {};

@@ -18,9 +18,6 @@ base::Fd open_long(const std::string& path);
 // is asked to stop.
 std::optional<base::Digest> digest_of_fd(int fd, std::int64_t length);
 
-// The size of the regular file at `path`; nothing where there is none. Blocks.
-std::optional<std::int64_t> size_of(const std::string& path);
-
 // A file that is opened to be digested. Errors are base::Error (kSource) about `shown`: it can't be read, or is not of
 // the size that was announced. Blocks.
 class OpenedForDigest {

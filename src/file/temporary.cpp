@@ -26,6 +26,8 @@ std::string lock_name(std::string_view name) { return beside(name, ".lock"); }
 std::string journal_name(std::string_view name) { return beside(name, ".journal"); }
 std::string tree_name(std::string_view name) { return beside(name, ".tree"); }
 
+std::string aside_name(std::string_view name) { return beside(name, ".aside"); }
+
 bool is_temporary(std::string_view name) {
   if (!name.starts_with(kPrefix)) return false;
   name.remove_prefix(kPrefix.size());

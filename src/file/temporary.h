@@ -15,7 +15,9 @@ std::string lock_name(std::string_view name);
 std::string journal_name(std::string_view name);
 // `.argosy-HASH.tree`: a folder that is shown as a whole when it is complete.
 std::string tree_name(std::string_view name);
-// True for each of these, and for what was set aside.
+// `.argosy-HASH.aside`: a journal that was damaged, or somebody else's.
+std::string aside_name(std::string_view name);
+// True for each of these.
 bool is_temporary(std::string_view name);
 
 }  // namespace argosy::file

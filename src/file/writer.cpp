@@ -70,7 +70,14 @@ Writer::Writer(const Folder* folder, Settings settings)
 }
 
 Writer::~Writer() {
-  while (!targets_.empty()) discard(targets_.begin()->first);
+  // The job has failed, or else nothing is left. What has a journal stays for the next run.
+  while (!targets_.empty()) {
+    if (targets_.begin()->second->journal) {
+      targets_.erase(targets_.begin());
+    } else {
+      discard(targets_.begin()->first);
+    }
+  }
 }
 
 core::Examination Writer::inspect(const core::Page& page) {
@@ -78,18 +85,22 @@ core::Examination Writer::inspect(const core::Page& page) {
   found.wanted.assign(page.entries.size(), false);
   found.only_asked = settings_.only_ask;
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
-    const core::Entry& entry = page.entries[i];
-    if (!entry.exists()) continue;
+    if (!page.entries[i].exists()) continue;
     if (settings_.only_ask) {
-      found.wanted[i] = would_change(entry);
+      found.wanted[i] = would_change(page.entries[i]);
       continue;
     }
+    const core::Entry& told = page.entries[i];
     if (folder_ == nullptr)
-      throw base::Error(Kind::kIntegrity, entry.path, 0, "comes although no source could be read");
+      throw base::Error(Kind::kIntegrity, told.path, 0, "comes although no source could be read");
     try {
-      lock_tree(entry);
+      lock_tree(told);
+      const core::Entry moved = settings_.publish ? staged(told) : core::Entry{};
+      const core::Entry& entry = settings_.publish ? moved : told;
       if (entry.type == Type::kFile) {
-        found.wanted[i] = wants_file(page, i);
+        core::Ranges held;
+        found.wanted[i] = wants_file(page.first + i, entry, held);
+        if (!held.empty()) found.held.push_back({static_cast<std::uint32_t>(i), std::move(held)});
         continue;
       }
       const Done done = make(entry);
@@ -98,9 +109,10 @@ core::Examination Writer::inspect(const core::Page& page) {
       if (done == Done::kInPlace) ++found.in_place;
     } catch (const base::Error& error) {
       // The failures of what is in it would say nothing new; they count all the same.
-      if (entry.type == Type::kFolder) {
+      if (told.type == Type::kFolder) {
         const std::lock_guard lock(mutex_);
-        failed_folders_.insert(entry.path);
+        const std::string top = told.path.substr(0, told.path.find('/'));
+        failed_folders_.insert(settings_.publish ? tree_name(top) + told.path.substr(top.size()) : told.path);
       }
       found.failed.push_back(static_cast<std::uint32_t>(i));
       found.failures.push_back(error.failure());
@@ -110,11 +122,51 @@ core::Examination Writer::inspect(const core::Page& page) {
   return found;
 }
 
+// The name by which the user knows it, whatever it has now.
+std::string Writer::shown(const std::string& path) {
+  if (!settings_.publish) return folder_->shown(path);
+  const std::lock_guard lock(mutex_);
+  const auto found = staged_.find(path.substr(0, path.find('/')));
+  if (found == staged_.end()) return folder_->shown(path);
+  return folder_->shown(found->second + path.substr(found->first.size()));
+}
+
+// The entry under the name that it has until all is there.
+core::Entry Writer::staged(const core::Entry& entry) {
+  core::Entry moved = entry;
+  const auto stage = [](std::string& path) {
+    const std::string top = path.substr(0, path.find('/'));
+    path = tree_name(top) + path.substr(top.size());
+  };
+  if (!is_beneath(entry) && entry.type == Type::kFolder) {
+    struct stat status = {};
+    if (fstatat(folder_->fd(), entry.path.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+      throw base::system_error(Kind::kDestination, folder_->shown(entry.path), EEXIST,
+                               "--publish is for a folder that is new");
+    }
+    const std::string name = tree_name(entry.path);
+    const std::lock_guard lock(mutex_);
+    staged_.emplace(name, entry.path);
+  }
+  if (is_beneath(entry) || entry.type == Type::kFolder) stage(moved.path);
+  if (entry.type == Type::kHardLink) stage(moved.link);
+  return moved;
+}
+
+void Writer::publish_trees() {
+  for (const auto& [name, path] : staged_) {
+    if (renameat2(folder_->fd(), name.c_str(), folder_->fd(), path.c_str(), RENAME_NOREPLACE) != 0) {
+      throw failure(folder_->shown(path), "can't be shown");
+    }
+  }
+  staged_.clear();
+}
+
 // The folder that is to hold `path`. An honest manifest names each folder before what is in it, and it was made then:
 // that it is no folder now is damage, or somebody's trap.
 std::shared_ptr<const OpenFolder> Writer::parent(const std::string& path) {
   const std::string folder(parent_of(path));
-  const std::string shown = folder_->shown(path);
+  const std::string shown = this->shown(path);
   // It may be there all the same, as another run's.
   if (is_in_failed_folder(folder)) throw base::Error(Kind::kDestination, shown, 0, "its folder could not be had");
   auto open = folders_->open(folder);
@@ -141,8 +193,7 @@ void Writer::lock_tree(const core::Entry& entry) {
   trees_.try_emplace(entry.path, folder_->fd(), lock_name(entry.path), shown(entry));
 }
 
-bool Writer::wants_file(const core::Page& page, std::size_t i) {
-  const core::Entry& entry = page.entries[i];
+bool Writer::wants_file(std::uint64_t index, const core::Entry& entry, core::Ranges& held) {
   const std::string above(parent_of(entry.path));
   struct stat status = {};
   const bool fresh = !above.empty() && fresh_folders_.contains(above);
@@ -157,15 +208,28 @@ bool Writer::wants_file(const core::Page& page, std::size_t i) {
   target->shown = shown(entry);
   target->replaces = exists;
   target->nameless = is_beneath(entry) && !entry.open_ended && entry.size < kNamelessMost;
+  if (folder && !target->nameless && !entry.open_ended && entry.size >= kJournalled) {
+    look_for_journal(*target, *folder, held);
+  }
   const std::lock_guard lock(mutex_);
-  targets_.emplace(page.first + i, std::move(target));
+  targets_.emplace(index, std::move(target));
   return true;
+}
+
+// What an earlier run has written of it need not come again. With the lock nobody else writes it meanwhile.
+void Writer::look_for_journal(Target& target, const OpenFolder& folder, core::Ranges& held) {
+  const std::string name = leaf(target.entry.path);
+  if (faccessat(folder.fd.get(), journal_name(name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
+  target.folder = parent(target.entry.path);
+  target.lock.emplace(folder.fd.get(), lock_name(name), target.shown);
+  target.recovered = recover(folder.fd.get(), name, target.entry, target.journal_bytes);
+  for (const Journal::Record& record : target.recovered) held.add(record.range);
 }
 
 bool Writer::is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const {
   if (entry.open_ended || !S_ISREG(status.st_mode) || status.st_size != entry.size) return false;
   if (is_source_itself(status, entry)) return true;
-  if (!settings_.leave_same) return false;
+  if (!settings_.leave_same || (settings_.files_anew && !settings_.checksum && !is_beneath(entry))) return false;
   if (!settings_.checksum) return has_mtime(status, entry);
   if (!entry.digest) return false;
   const base::Fd fd(
@@ -217,8 +281,9 @@ void Writer::open_beside(Target& target) {
   const int folder = target.folder->fd.get();
   const std::string name = leaf(target.entry.path);
   // The lock of its tree covers a small file.
-  if (!target.nameless) target.lock.emplace(folder, lock_name(name), target.shown);
+  if (!target.nameless && !target.lock) target.lock.emplace(folder, lock_name(name), target.shown);
   target.temporary = temporary_name(name);
+  if (!target.recovered.empty()) return continue_part(target);
   // The lock is ours, so what stands under this name was left by a run that was killed, or planted.
   if (unlinkat(folder, target.temporary.c_str(), 0) != 0 && errno != ENOENT) {
     throw failure(target.shown, "a leftover can't be removed");
@@ -227,6 +292,46 @@ void Writer::open_beside(Target& target) {
   target.fd = base::Fd(openat(folder, target.temporary.c_str(), flags, 0600));
   if (!target.fd.valid()) throw failure(target.shown, "can't be written");
   target.made = true;
+  if (target.nameless || target.entry.open_ended || target.entry.size < kJournalled) return;
+  target.journal.emplace(folder, journal_name(name), target.entry, target.fd.get(), settings_.fsync, target.shown);
+}
+
+void Writer::continue_part(Target& target) {
+  const int folder = target.folder->fd.get();
+  target.fd = base::Fd(openat(folder, target.temporary.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  if (!target.fd.valid()) throw failure(target.shown, "what an earlier run has left can't be opened");
+  target.made = true;
+  target.journal.emplace(folder, journal_name(leaf(target.entry.path)), target.fd.get(), settings_.fsync, target.shown,
+                         target.journal_bytes);
+}
+
+void Writer::written(std::uint64_t entry, core::Range range, const base::Digest& digest) {
+  const std::shared_ptr<Target> file = target(entry);
+  if (file->journal) file->journal->add(range, digest);
+}
+
+base::Digest Writer::held(std::uint64_t entry, core::Range range) {
+  const std::shared_ptr<Target> file = target(entry);
+  std::call_once(file->opened, [&] { open(*file); });
+  // Whole records are known; of one that only a part is asked for, that is read.
+  base::Digest sum;
+  std::vector<std::byte> leaf_bytes(static_cast<std::size_t>(base::kLeafSize));
+  for (const Journal::Record& record : file->recovered) {
+    const std::int64_t begin = std::max(record.range.begin, range.begin);
+    const std::int64_t end = std::min(record.range.end, range.end);
+    if (begin >= end) continue;
+    if (begin == record.range.begin && end == record.range.end) {
+      sum += record.digest;
+      continue;
+    }
+    for (std::int64_t at = begin; at < end; at += base::kLeafSize) {
+      const auto part = std::span(leaf_bytes).first(static_cast<std::size_t>(std::min(base::kLeafSize, end - at)));
+      if (pread(file->fd.get(), part.data(), part.size(), at) != static_cast<ssize_t>(part.size()))
+        throw failure(file->shown, "what an earlier run has left can't be read");
+      sum += base::digest_of(part, at);
+    }
+  }
+  return sum;
 }
 
 std::shared_ptr<Writer::Target> Writer::target(std::uint64_t entry) {
@@ -237,7 +342,8 @@ std::shared_ptr<Writer::Target> Writer::target(std::uint64_t entry) {
 void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std::byte> data) {
   const std::shared_ptr<Target> file = target(entry);
   std::call_once(file->opened, [&] { open(*file); });
-  if (!file->entry.sparse) return write_all(file->fd.get(), offset, data, file->shown);
+  // What an earlier run has written in vain may lie where there is to be a hole.
+  if (!file->entry.sparse || !file->recovered.empty()) return write_all(file->fd.get(), offset, data, file->shown);
   // Its holes are smaller than what travels.
   while (!data.empty()) {
     std::size_t length = std::min(kZeroPage, data.size());
@@ -251,10 +357,17 @@ void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std
   }
 }
 
-void Writer::hole(std::uint64_t entry, std::int64_t /*offset*/, std::int64_t /*length*/) {
+void Writer::hole(std::uint64_t entry, std::int64_t offset, std::int64_t length) {
   // The file grows to its size when it is committed.
   const std::shared_ptr<Target> file = target(entry);
   std::call_once(file->opened, [&] { open(*file); });
+  if (file->recovered.empty()) return;
+  if (fallocate(file->fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0) return;
+  const std::vector<std::byte> zeros(static_cast<std::size_t>(std::min(length, base::kLeafSize)));
+  for (std::int64_t at = offset; at < offset + length; at += base::kLeafSize) {
+    const auto part = static_cast<std::size_t>(std::min(base::kLeafSize, offset + length - at));
+    write_all(file->fd.get(), at, std::span(zeros).first(part), file->shown);
+  }
 }
 
 void Writer::commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) {
@@ -320,6 +433,8 @@ void Writer::publish(Target& target) {
     throw failure(target.shown, "can't be put in place");
   }
   target.made = false;
+  // Without its part it says nothing: one that stays is harmless.
+  if (target.journal) static_cast<void>(unlinkat(folder, journal_name(leaf(target.entry.path)).c_str(), 0));
 }
 
 // Gives the file its name, or where something stands there already a temporary one, to be renamed.
@@ -354,8 +469,26 @@ void Writer::discard(std::uint64_t entry) noexcept {
     file = std::move(found->second);
     targets_.erase(found);
   }
+  if (file->journal && base::interrupted() != 0) {
+    // Whether it goes depends on whether all ranks live to agree that the job was interrupted.
+    const std::lock_guard lock(mutex_);
+    interrupted_.push_back(std::move(file));
+    return;
+  }
+  remove_part(*file);
+}
+
+void Writer::remove_interrupted() {
+  for (const auto& file : interrupted_) remove_part(*file);
+  interrupted_.clear();
+}
+
+void Writer::remove_part(Target& target) {
   // Without the lock the name belongs to another run. A leftover that can't be removed is the next run's to replace.
-  if (file->made) static_cast<void>(unlinkat(file->folder->fd.get(), file->temporary.c_str(), 0));
+  if (!target.made) return;
+  static_cast<void>(unlinkat(target.folder->fd.get(), target.temporary.c_str(), 0));
+  if (target.journal)
+    static_cast<void>(unlinkat(target.folder->fd.get(), journal_name(leaf(target.entry.path)).c_str(), 0));
 }
 
 }  // namespace argosy::file

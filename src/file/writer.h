@@ -23,6 +23,7 @@
 #include "core/endpoint.h"
 #include "file/beneath.h"
 #include "file/folders.h"
+#include "file/journal.h"
 #include "file/lock.h"
 #include "file/metadata.h"
 
@@ -35,7 +36,9 @@ class Writer final : public core::Sink {
     bool read_back = false;   // read again from the device and compared before it is visible
     bool leave_same = false;  // a target of the source's size and mtime is in place,
     bool checksum = false;    // or rather one of its digest, which the manifest then has
+    bool files_anew = false;  // but a source that is a file by itself is moved all the same, unless by its digest
     Metadata metadata = {};
+    bool publish = false;   // folders are filled under another name until publish_trees()
     bool only_ask = false;  // nothing is made or written; inspect() says what would be
   };
   // What finish() has done.
@@ -53,8 +56,17 @@ class Writer final : public core::Sink {
   core::Examination inspect(const core::Page& page) override;
   void write(std::uint64_t entry, std::int64_t offset, std::span<const std::byte> data) override;
   void hole(std::uint64_t entry, std::int64_t offset, std::int64_t length) override;
+  void written(std::uint64_t entry, core::Range range, const base::Digest& digest) override;
+  base::Digest held(std::uint64_t entry, core::Range range) override;
   void commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) override;
   void discard(std::uint64_t entry) noexcept override;
+  // Takes away what an interrupt has cut short. Not done where a rank was lost: then it stays for the next run.
+  void remove_interrupted();
+  // With Settings::publish, after finish() and where all has arrived: shows the folders. Blocks. Throws base::Error
+  // (kDestination).
+  void publish_trees();
+  // Whether there are any to show.
+  bool has_trees() const { return !staged_.empty(); }
   // When no more is written: makes the hard links, and gives folders their owner, attributes, mode and times. Blocks.
   Finished finish();
 
@@ -69,6 +81,9 @@ class Writer final : public core::Sink {
     std::once_flag opened;
     std::shared_ptr<const OpenFolder> folder;
     std::optional<Lock> lock;
+    std::optional<Journal> journal;
+    std::vector<Journal::Record> recovered;  // what an earlier run has written
+    std::size_t journal_bytes = 0;
     bool made = false;  // the file under the temporary name is ours
     base::Fd fd;
   };
@@ -85,11 +100,13 @@ class Writer final : public core::Sink {
   enum class Done { kMade, kInPlace };
 
   std::shared_ptr<Target> target(std::uint64_t entry);
-  std::string shown(const core::Entry& entry) const { return folder_->shown(entry.path); }
+  std::string shown(const core::Entry& entry) { return shown(entry.path); }
+  std::string shown(const std::string& path);
+  core::Entry staged(const core::Entry& entry);
   std::shared_ptr<const OpenFolder> parent(const std::string& path);
   bool is_in_failed_folder(const std::string& folder);
   void lock_tree(const core::Entry& entry);
-  bool wants_file(const core::Page& page, std::size_t i);
+  bool wants_file(std::uint64_t index, const core::Entry& entry, core::Ranges& held);
   bool is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const;
   void renew_metadata(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
   Done make(const core::Entry& entry);
@@ -101,6 +118,9 @@ class Writer final : public core::Sink {
   void finish_folder(const Pending& pending);
 
   void open(Target& target);
+  void look_for_journal(Target& target, const OpenFolder& folder, core::Ranges& held);
+  void continue_part(Target& target);
+  void remove_part(Target& target);
   bool open_nameless(Target& target);
   void open_beside(Target& target);
   void set_metadata(const Target& target) const;
@@ -121,7 +141,9 @@ class Writer final : public core::Sink {
   std::vector<Link> links_;
   std::mutex mutex_;  // of what follows
   std::unordered_set<std::string> failed_folders_;
+  std::unordered_map<std::string, std::string> staged_;  // the names of folders to be shown, by what they have now
   std::unordered_map<std::uint64_t, std::shared_ptr<Target>> targets_;
+  std::vector<std::shared_ptr<Target>> interrupted_;
 };
 
 }  // namespace argosy::file

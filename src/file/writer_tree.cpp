@@ -186,7 +186,7 @@ bool Writer::link_is_there(const Link& link) {
 
 void Writer::make_link(const Link& link) {
   if (link_is_there(link)) return;
-  const std::string shown = folder_->shown(link.path);
+  const std::string shown = this->shown(link.path);
   const auto from = parent(link.first);
   const auto to = parent(link.path);
   const std::string name = leaf(link.path);
@@ -206,7 +206,7 @@ void Writer::make_link(const Link& link) {
 
 void Writer::finish_folder(const Pending& pending) {
   const auto folder = folders_->open(pending.entry.path);
-  const std::string shown = folder_->shown(pending.entry.path);
+  const std::string shown = this->shown(pending.entry.path);
   if (!folder) throw failure(shown, "its metadata can't be set");
   struct stat status = {};
   if (fstat(folder->fd.get(), &status) != 0) throw failure(shown, "fstat");

@@ -1,6 +1,7 @@
 """What the first systems of this kind had, by name: size first, tags, end signal, -1 for a missing file, byte count at the
 end. Seen in the messages themselves: tags and layouts as in doc/wire_format.md."""
 
+import os
 import struct
 
 import pytest
@@ -73,8 +74,8 @@ def test_minus_one_for_a_missing_file(place, watched):
 
 
 def test_no_other_negative_size(place, watched):
-    (place.src / "folder").mkdir()
-    result, seen = watched("src/folder", "out")
+    os.mkfifo(place.src / "fifo")
+    result, seen = watched("src/fifo", "out")
     assert result.code == SOURCE, result
     page = next(message for message in seen if message[2] == PAGE)[4]
     assert struct.pack("<q", -1) not in page, "it is there, but it is no file"

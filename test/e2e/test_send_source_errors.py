@@ -43,13 +43,6 @@ def test_missing_leaves_an_existing_target_alone(place, send, launch):
     assert snapshot(place.out) == before
 
 
-@pytest.mark.parametrize("launch", WAYS, ids=repr)
-def test_folder(place, send, launch):
-    (place.src / "folder").mkdir()
-    check_one_error(send("src/folder", "out", launch=launch), "folder")
-    assert snapshot(place.out) is None
-
-
 def test_path_through_a_file(place, send):
     place.file("file", size=1)
     check_one_error(send("src/file/below", "out"), "below", errno.ENOTDIR)

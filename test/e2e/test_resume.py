@@ -1,0 +1,234 @@
+"""Interrupted at any point: every visible name is whole, and the next run goes on. And --publish, and clean."""
+
+import contextlib
+import os
+import random
+import signal
+
+import pytest
+import trees
+from harness import DESTINATION, KI, MI, NETWORK, data_of, leftovers, until
+
+pytestmark = [pytest.mark.usefixtures("fault_library"), pytest.mark.allow_leftovers]
+
+
+def make_source(place, seed=1, big=24 * MI):
+    tree = place.src / "tree"
+    trees.random_tree(tree, seed, files=60)
+    (tree / "big").write_bytes(data_of(big, seed=seed))
+    os.utime(tree / "big", ns=(0, 10**18 + seed))
+    (tree / "big2").write_bytes(data_of(big // 2, seed=seed + 1))
+    return tree
+
+
+def all_visible_are_right(source, target):
+    """Each name that is there holds what the source holds."""
+    for at, _, files in os.walk(os.fsencode(target)):
+        for name in files:
+            if name.startswith(b".argosy-"):
+                continue
+            path = os.path.join(at, name)
+            right = os.path.join(os.fsencode(source), os.path.relpath(path, os.fsencode(target)))
+            if os.path.islink(path):
+                assert os.readlink(path) == os.readlink(right)
+            elif os.path.isfile(path):
+                with open(path, "rb") as one, open(right, "rb") as two:
+                    assert one.read() == two.read(), path
+
+
+COMMANDS = {
+    "send": (["send"], {}, "out"),
+    "send-network": (["send"], NETWORK, "out"),
+    "bcast": (["bcast", "-n", "3"], NETWORK, "out/%r"),
+    "bcast-fsync": (["bcast", "-n", "2", "--fsync"], NETWORK, "out/%r"),
+    "bcast-node": (["bcast", "-n", "3"], {}, "out/%r"),
+}
+
+
+def targets(place, out):
+    return [place.out / "tree"] if "%r" not in out else [folder / "tree" for folder in sorted(place.out.iterdir()) if folder.is_dir()]
+
+
+def kill_at(place, start, command, nth, victim):
+    """A run that is held at a write of a destination, and then loses a process to SIGKILL."""
+    words, env, out = COMMANDS[command]
+    mark, go = place / f"mark{nth}", place / f"go{nth}"
+    job = start(*words, "src/tree", out, "--chunk-size", "256Ki", env=env,
+                fault=f"op=write,rank=1,path=/out/,nth={nth},mark={mark},wait={go}")  # fmt: skip
+    until(lambda: mark.exists() or not job.running(), 30, "the write")
+    for process in job.processes():
+        is_argosy = process.argv and os.path.basename(process.argv[0]) == "argosy"
+        if process.rank == victim or (victim == "all" and is_argosy):
+            with contextlib.suppress(ProcessLookupError):
+                job.signal(signal.SIGKILL, process.pid)
+    if victim == "supervisor" and job.running():
+        job.signal(signal.SIGKILL)
+    go.touch()
+    job.wait(60)
+    job.gone(20)
+
+
+KILLS = [(command, seed) for command in COMMANDS for seed in range(10)]
+
+
+@pytest.mark.parametrize("command, seed", KILLS)
+def test_killed_and_gone_on(place, start, argosy, command, seed):
+    rng = random.Random(f"{command}{seed}")
+    source = make_source(place, seed % 3)
+    victim = rng.choice([0, 1, "all", "supervisor"])
+    kill_at(place, start, command, rng.randrange(1, 110), victim)
+    words, env, out = COMMANDS[command]
+    for target in targets(place, out):
+        all_visible_are_right(source, target)
+    if out == "out/%r" and rng.random() < 0.5:
+        words = [*words[:2], str(rng.choice([2, 4])), *words[3:]]
+    result = argosy(*words, "--json", "--progress", "none", "src/tree", out, env=env)
+    assert result.code == 0, result
+    found = targets(place, out)
+    for target in found if words[0] == "send" else found[: int(words[2])]:
+        differences = trees.differences(source, target)
+        assert not differences, differences[:10]
+
+
+@pytest.mark.parametrize("options", [[], ["--fsync"]])
+@pytest.mark.parametrize("again", [[], ["--chunk-size", "512Ki"]])
+def test_a_large_file_goes_on_where_it_was(place, start, send, options, again):
+    place.file("big", size=32 * MI)
+    mark, go = place / "mark", place / "go"
+    job = start("send", *options, "src/big", "out", "--chunk-size", "256Ki", env=NETWORK,
+                fault=f"op=write,rank=1,path=/out/,min=100000,nth=100,mark={mark},wait={go}")  # fmt: skip
+    until(mark.exists, 30, "the write")
+    job.signal(signal.SIGKILL, job.rank(1).pid)
+    job.wait(60)
+    job.gone(20)
+    result = send("src/big", "out", *again)
+    assert result.code == 0 and (place.out / "big").read_bytes() == data_of(32 * MI), result
+    written = 95 * 256 * KI
+    assert result.report["bytes_moved"] <= 32 * MI - 0.95 * written, result
+    assert leftovers(place.out) == []
+
+
+@pytest.fixture
+def interrupted(place, start):
+    """A large file that is three quarters written; where its part and its journal are."""
+    place.file("big", size=16 * MI)
+    mark, go = place / "mark", place / "go"
+    job = start("send", "src/big", "out", "--chunk-size", "256Ki", env=NETWORK,
+                fault=f"op=write,rank=1,path=/out/,min=100000,nth=48,mark={mark},wait={go}")  # fmt: skip
+    until(mark.exists, 30, "the write")
+    job.signal(signal.SIGKILL, job.rank(1).pid)
+    job.wait(60)
+    job.gone(20)
+    names = {os.fsdecode(path).rsplit(".", 1)[1]: path for path in leftovers(place.out)}
+    assert {"part", "journal"} <= set(names)
+    return names
+
+
+def cut(path, by):
+    os.truncate(path, os.path.getsize(path) - by)
+
+
+def flip(path, at):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+DAMAGE = {
+    "nothing": (lambda names: None, 6 * MI),
+    "its last record is cut": (lambda names: cut(names["journal"], 20), 6 * MI),
+    "its head is damaged": (lambda names: flip(names["journal"], 30), 16 * MI),
+    "it is of another boot": (lambda names: another_boot(names["journal"]), 16 * MI),
+    "it is empty": (lambda names: os.truncate(names["journal"], 0), 16 * MI),
+    "it is something else": (lambda names: open(names["journal"], "wb").write(os.urandom(5000)), 16 * MI),
+    "the part is damaged": (lambda names: flip(names["part"], MI + 5), 6 * MI),
+    "the part is gone": (lambda names: os.unlink(names["part"]), 16 * MI),
+    "the part is shorter": (lambda names: os.truncate(names["part"], 3 * MI), 14 * MI),
+    "a record is damaged": (lambda names: flip(names["journal"], -48 * 10 + os.path.getsize(names["journal"])), 9 * MI),
+}
+
+
+def another_boot(path):
+    with open(path, "r+b") as file:
+        data = bytearray(file.read())
+        data[12] ^= 1
+        file.seek(0)
+        file.write(data)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_journal_is_never_trusted(place, send, interrupted, damage):
+    harm, most = DAMAGE[damage]
+    harm(interrupted)
+    result = send("src/big", "out")
+    assert result.code == 0 and (place.out / "big").read_bytes() == (place.src / "big").read_bytes(), result
+    assert result.report["bytes_moved"] <= most, result
+    if damage == "nothing":
+        assert result.report["bytes_moved"] < 6 * MI
+
+
+def test_another_source_of_that_name(place, send, interrupted):
+    place.file("big", size=16 * MI, seed=9)
+    result = send("src/big", "out")
+    assert result.code == 0 and result.report["bytes_moved"] == 16 * MI, result
+    assert (place.out / "big").read_bytes() == data_of(16 * MI, seed=9)
+
+
+def test_clean(place, argosy, send, interrupted):
+    (place.out / "mine").write_text("mine")
+    result = argosy("clean", "out")
+    assert result.code == 0 and b"removed" in result.out, result
+    assert leftovers(place.out) == [] and sorted(p.name for p in place.out.iterdir()) == ["mine"]
+    assert argosy("clean", "none").code == DESTINATION
+
+
+def test_clean_leaves_a_living_run_alone(place, start, argosy):
+    source = make_source(place)
+    mark, go = place / "mark", place / "go"
+    job = start("send", "src/tree", "out", env=NETWORK,
+                fault=f"op=write,rank=1,path=/out/,min=100000,nth=10,mark={mark},wait={go}")  # fmt: skip
+    until(mark.exists, 30, "the write")
+    result = argosy("clean", "out")
+    assert result.code == DESTINATION and "in use" in result.text, result
+    assert argosy("clean", "out/tree").code == DESTINATION
+    go.touch()
+    assert job.wait().code == 0
+    assert not trees.differences(source, place.out / "tree")
+
+
+# --- --publish -----------------------------------------------------------------------------------------------------
+
+
+def test_publish_shows_all_at_once(place, start):
+    source = make_source(place)
+    mark, go = place / "mark", place / "go"
+    job = start("send", "--publish", "src/tree", "out", env=NETWORK,
+                fault=f"op=write,rank=1,path=/out/,min=100000,nth=10,mark={mark},wait={go}")  # fmt: skip
+    until(mark.exists, 30, "the write")
+    assert not os.path.lexists(place.out / "tree")
+    go.touch()
+    assert job.wait().code == 0
+    assert not trees.differences(source, place.out / "tree")
+    assert leftovers(place.out) == []
+
+
+def test_publish_is_for_what_is_new(place, send):
+    make_source(place)
+    (place.out / "tree").mkdir(parents=True)
+    result = send("--publish", "src/tree", "out")
+    assert result.code == DESTINATION and "new" in result.text, result
+    assert list((place.out / "tree").iterdir()) == []
+
+
+def test_publish_after_a_failure(place, send):
+    """Nothing is shown, and the next run goes on."""
+    source = make_source(place)
+    result = send("--publish", "src/tree", "out",
+                  fault={"op": "read", "rank": 0, "path": "/tree/big2", "fail": "EIO", "times": "all"})  # fmt: skip
+    assert result.code != 0 and not os.path.lexists(place.out / "tree"), result
+    result = send("--publish", "src/tree", "out")
+    assert result.code == 0 and result.report["bytes_moved"] <= 12 * MI, result
+    assert not trees.differences(source, place.out / "tree")
+    assert leftovers(place.out) == []
