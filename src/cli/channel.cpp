@@ -171,9 +171,7 @@ void ChannelClient::progress(const command::Progress& progress) {
         {"files_total", progress.files_total}});
 }
 
-void ChannelClient::output(const std::string& text) {
-  send({{"type", "output"}, {"text", bytes_as_text(text)}});
-}
+void ChannelClient::output(const std::string& text) { send({{"type", "output"}, {"text", bytes_as_text(text)}}); }
 
 void ChannelClient::say_alive() {
   flush();

@@ -87,10 +87,10 @@ Rendered render(const command::Report& report, const command::CommonOptions& opt
     rendered.out = command::to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   } else if (!options.quiet && (report.exit == 0 || report.files > 0 || report.folders > 0)) {
     const bool has_printed = report.command == "digest" || report.command == "verify";
-    rendered.out = has_printed       ? std::string()
+    rendered.out = has_printed        ? std::string()
                    : report.explained ? prediction(report)
-                   : report.dry_run ? listing(report)
-                                    : result_line(report) + "\n";
+                   : report.dry_run   ? listing(report)
+                                      : result_line(report) + "\n";
     if (options.verbose && !report.route.empty()) {
       for (const command::RankReport& rank : report.ranks) rendered.out += node_line(rank, report.seconds.transfer);
     }

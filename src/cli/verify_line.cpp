@@ -34,9 +34,9 @@ constexpr std::string_view kExamples =
       still what it was?
 )";
 
-constexpr CommandLine::About kAbout = {
-    "verify", "compare folders with each other, over nodes or with a manifest",
-    "argosy verify [OPTIONS] A B | --nodes DIR | --manifest FILE DIR", kHelp, kExamples};
+constexpr CommandLine::About kAbout = {"verify", "compare folders with each other, over nodes or with a manifest",
+                                       "argosy verify [OPTIONS] A B | --nodes DIR | --manifest FILE DIR", kHelp,
+                                       kExamples};
 
 class VerifyLine : public CommandLine {
  public:

@@ -21,8 +21,7 @@ Report clean(const Options& options, const CleanOptions& asked, mpi::Session& se
   if (surroundings.observer != nullptr) surroundings.observer->started();
   const auto begun = std::chrono::steady_clock::now();
   const int me = session.rank();
-  const std::string directory =
-      absolute(options.start_directory, expand(asked.directory, me, session.host(me)));
+  const std::string directory = absolute(options.start_directory, expand(asked.directory, me, session.host(me)));
   // One rank of a node is enough, where each has not a folder of its own.
   const bool acts = session.node_of(me) == me || asked.directory.find("%r") != std::string::npos;
   file::Cleaned cleaned;
@@ -30,7 +29,8 @@ Report clean(const Options& options, const CleanOptions& asked, mpi::Session& se
   if (acts) task = [&] { cleaned = file::clean(directory); };
   const mpi::Verdict all = phases.run_task("clean", task, [] { return mpi::Verdict{}; });
   if (phases.failure()) report.errors.push_back(*phases.failure());
-  for (base::Failure& failure : phases.signed_here(std::move(cleaned.failures))) report.errors.push_back(std::move(failure));
+  for (base::Failure& failure : phases.signed_here(std::move(cleaned.failures)))
+    report.errors.push_back(std::move(failure));
   std::vector<base::Failure> busy;
   for (const std::string& path : cleaned.busy)
     busy.push_back({base::Kind::kDestination, path, -1, {}, EBUSY, "in use by another run, and left alone"});

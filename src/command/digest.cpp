@@ -108,7 +108,8 @@ class Finder {
       } else if (S_ISREG(item->status.st_mode)) {
         std::string shown = shown_;
         if (!shown.ends_with('/')) shown += '/';
-        waiting_ = Piece{listing_->shown(item->path), shown + item->path, 0, item->status.st_size, item->status.st_size};
+        waiting_ =
+            Piece{listing_->shown(item->path), shown + item->path, 0, item->status.st_size, item->status.st_size};
       }
       return true;
     }

@@ -79,8 +79,8 @@ class Move {
         // The other origins go by the root's manifest.
         if (me_ == task_.root) totals = source_->scan(task_.checksum);
         if (me_ == task_.root && !task_.sources.save_manifest.empty() && !dry_run() && !task_.explain) {
-          recorded_ = std::make_unique<RecordedSource>(
-              *source_, absolute(options_.start_directory, task_.sources.save_manifest));
+          recorded_ = std::make_unique<RecordedSource>(*source_,
+                                                       absolute(options_.start_directory, task_.sources.save_manifest));
         }
         if (task_.explain) unreadable_ = totals.failures;
       };
@@ -234,14 +234,13 @@ class Move {
     if (way_.route->lanes() > 1 || destinations_ > 1) settings.relay.held_most = kHeldMost;
     const bool writes = way_.route->is_destination(me_);
     if (writes) {
-      const file::Writer::Settings how{options_.common.fsync, options_.common.read_back,
-                                       task_.leave_same,      task_.checksum, task_.files_anew,
-                                       metadata_of(task_.sources.tree), task_.sources.tree.publish,
-                                       dry_run()};
+      const file::Writer::Settings how{
+          options_.common.fsync, options_.common.read_back,       task_.leave_same,           task_.checksum,
+          task_.files_anew,      metadata_of(task_.sources.tree), task_.sources.tree.publish, dry_run()};
       sink_ = std::make_unique<file::Writer>(folder_ ? &*folder_ : nullptr, how);
     }
-    engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route,
-                              source(), sink_.get(), settings);
+    engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route, source(), sink_.get(),
+                              settings);
     Phase phase;
     phase.name = "transfer";
     phase.step = [&] { return transfer.step(); };

@@ -27,7 +27,7 @@ struct Surroundings {
 struct Found {
   std::int64_t files = 0;
   std::int64_t bytes = 0;
-  bool open_ended = false;  // more bytes will come than are counted
+  bool open_ended = false;   // more bytes will come than are counted
   std::int64_t folders = 0;  // among the sources
 };
 

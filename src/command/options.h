@@ -54,9 +54,9 @@ struct TreeOptions {
 // The files that a command is to move.
 struct Sources {
   std::vector<std::string> files;  // as given; "-" is standard input
-  std::string files_from;  // --files-from: a list of more, read on the source rank's host; "-" is standard input
-  bool from0 = false;      // --from0: names in that list end in NUL, not in newline
-  std::string as;          // --as: the target's name for a single source; empty: the source's own
+  std::string files_from;     // --files-from: a list of more, read on the source rank's host; "-" is standard input
+  bool from0 = false;         // --from0: names in that list end in NUL, not in newline
+  std::string as;             // --as: the target's name for a single source; empty: the source's own
   std::string save_manifest;  // --save-manifest: a file on the source rank's host; empty: none
   TreeOptions tree;
 };

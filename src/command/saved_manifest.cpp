@@ -139,7 +139,8 @@ void RecordedSource::skip(std::uint64_t index) {
   std::vector<std::byte> leaf(static_cast<std::size_t>(std::min(entry->size, base::kLeafSize)));
   try {
     for (std::int64_t offset = 0; offset < entry->size; offset += base::kLeafSize) {
-      const auto part = std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, entry->size - offset)));
+      const auto part =
+          std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, entry->size - offset)));
       source_.read(index, offset, part);
       sum += base::digest_of(part, offset);
     }

@@ -17,8 +17,8 @@ namespace argosy::command {
 std::vector<file::Named> resolve(const Sources& sources, const std::string& start_directory,
                                  const std::function<base::Fd()>& open_standard_input);
 
-// What of them is moved. Blocks (lists are read). Throws base::Error: kUsage where a pattern says nothing, kSource where
-// a list can't be read.
+// What of them is moved. Blocks (lists are read). Throws base::Error: kUsage where a pattern says nothing, kSource
+// where a list can't be read.
 file::Selection selection_of(const TreeOptions& tree, const std::string& start_directory);
 
 file::Metadata metadata_of(const TreeOptions& tree);

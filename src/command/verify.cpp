@@ -133,7 +133,8 @@ class SideBySide final : public Finder {
       }
     }
     if (!left_ && !right_) return std::nullopt;
-    if (!right_ || (left_ && file::comes_before(left_->path, right_->path))) return only(left_, *a_, "only in the first");
+    if (!right_ || (left_ && file::comes_before(left_->path, right_->path)))
+      return only(left_, *a_, "only in the first");
     if (!left_ || file::comes_before(right_->path, left_->path)) return only(right_, *b_, "only in the second");
     return both();
   }
@@ -145,8 +146,8 @@ class SideBySide final : public Finder {
     struct stat b = {};
     if (fstat(a_->folders().base(), &a) != 0 || fstat(b_->folders().base(), &b) != 0)
       throw base::system_error(Kind::kSource, a_path_, errno, "can't be read");
-    file::compare_status(file::entry_of({a_->folders(), {}}, a, a_path_), file::entry_of({b_->folders(), {}}, b, b_path_),
-                         what_, item.found);
+    file::compare_status(file::entry_of({a_->folders(), {}}, a, a_path_),
+                         file::entry_of({b_->folders(), {}}, b, b_path_), what_, item.found);
     item.attributes = what_.attributes;
     return item;
   }
@@ -448,11 +449,10 @@ Report verify(const Options& options, const VerifyOptions& asked, mpi::Session& 
   if (surroundings.observer != nullptr) surroundings.observer->started();
   const auto begun = std::chrono::steady_clock::now();
   const file::Metadata what{!asked.no_owner, !asked.no_mode, !asked.no_times, !asked.no_xattrs};
-  const mpi::Verdict all =
-      asked.against == VerifyOptions::Against::kNodes
-          ? verify_nodes(phases, absolute(options.start_directory, asked.directory), what, report,
-                         surroundings.observer, options.common.json)
-          : compare(phases, options, asked, what, report, surroundings.observer);
+  const mpi::Verdict all = asked.against == VerifyOptions::Against::kNodes
+                               ? verify_nodes(phases, absolute(options.start_directory, asked.directory), what, report,
+                                              surroundings.observer, options.common.json)
+                               : compare(phases, options, asked, what, report, surroundings.observer);
   Report whole = finish_dealt(phases, session, std::move(report), all.interrupted);
   whole.seconds.total = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return whole;

@@ -23,9 +23,9 @@ struct Listing {
 struct Examination {
   // Which entries are to be moved (the others are in place, made here, or no data will come for them).
   std::vector<bool> wanted;
-  std::vector<Held> held;               // parts of wanted files that are there
-  std::vector<std::uint32_t> failed;    // entries that can't be had here, within the page,
-  std::vector<base::Failure> failures;  // and why, one for each
+  std::vector<Held> held;                // parts of wanted files that are there
+  std::vector<std::uint32_t> failed;     // entries that can't be had here, within the page,
+  std::vector<base::Failure> failures;   // and why, one for each
   std::uint64_t links_and_specials = 0;  // without data: made, or in place
   std::uint64_t folders = 0;
   std::uint64_t in_place = 0;  // of both, those that were there

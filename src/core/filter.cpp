@@ -11,9 +11,9 @@ namespace {
 bool in_named_class(std::string_view name, unsigned char c) {
   using Test = int (*)(int);
   static constexpr std::pair<std::string_view, Test> kClasses[] = {
-      {"alnum", isalnum}, {"alpha", isalpha}, {"blank", isblank}, {"cntrl", iscntrl}, {"digit", isdigit},
-      {"graph", isgraph}, {"lower", islower}, {"print", isprint}, {"punct", ispunct}, {"space", isspace},
-      {"upper", isupper}, {"xdigit", isxdigit}};
+      {"alnum", isalnum}, {"alpha", isalpha}, {"blank", isblank}, {"cntrl", iscntrl},
+      {"digit", isdigit}, {"graph", isgraph}, {"lower", islower}, {"print", isprint},
+      {"punct", ispunct}, {"space", isspace}, {"upper", isupper}, {"xdigit", isxdigit}};
   for (const auto& [known, test] : kClasses) {
     if (name == known) return test(c) != 0;
   }

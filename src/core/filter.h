@@ -28,10 +28,10 @@ class Filter {
   struct Rule {
     std::string pattern;
     bool include = false;
-    bool anchored = false;     // begins where the path begins
-    bool whole_path = false;   // else only the last component
+    bool anchored = false;    // begins where the path begins
+    bool whole_path = false;  // else only the last component
     bool folder_only = false;
-    bool and_below = false;    // ended in "/***"
+    bool and_below = false;  // ended in "/***"
     bool wild = false;
   };
   static bool matches(const Rule& rule, std::string_view path, bool is_folder);

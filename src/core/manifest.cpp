@@ -57,7 +57,8 @@ bool get_attributes(base::Reader& reader, std::vector<Attribute>& attributes) {
     attribute.name = reader.get_string(kLongestAttributeName);
     attribute.value = reader.get_string(kAttributeBytes);
     bytes += attribute.name.size() + attribute.value.size();
-    if (attribute.name.empty() || attribute.name.find('\0') != std::string::npos || bytes > kAttributeBytes) return false;
+    if (attribute.name.empty() || attribute.name.find('\0') != std::string::npos || bytes > kAttributeBytes)
+      return false;
     if (!attributes.empty() && attributes.back().name >= attribute.name) return false;
     attributes.push_back(std::move(attribute));
   }
@@ -93,7 +94,8 @@ std::string get_entry(base::Reader& reader, Entry& entry) {
   if (type >= kTypes) return "an entry's type is unknown";
   if (entry.type != Type::kFile && entry.size > 0) return "a size is one that only a file has";
   if (!is_safe_link(entry.type, entry.link)) return "a link leads out of the destination";
-  if (flags > (kOpenEnded | kHasDigest | kSparse) || (entry.open_ended && (entry.size != 0 || entry.type != Type::kFile)))
+  if (flags > (kOpenEnded | kHasDigest | kSparse) ||
+      (entry.open_ended && (entry.size != 0 || entry.type != Type::kFile)))
     return "an entry's flags are unknown";
   if (!attributes_fit) return "an entry's attributes are impossible";
   if (entry.error_number < 0 || (entry.mode & ~07777U) != 0 || !times_fit) return "an entry's metadata is impossible";

@@ -63,9 +63,9 @@ struct Entry {
   // With inode and size they tell a file from every other one, on whichever node a shared file system shows it.
   Timestamp ctime;
   std::uint64_t inode = 0;
-  bool sparse = false;               // it has holes
-  std::uint64_t device = 0;          // of a device: its number, as st_rdev
-  std::string link;                  // of a symbolic link: its target; of a hard link: the path named before
+  bool sparse = false;                // it has holes
+  std::uint64_t device = 0;           // of a device: its number, as st_rdev
+  std::string link;                   // of a symbolic link: its target; of a hard link: the path named before
   std::vector<Attribute> attributes;  // sorted by name
   // Of the content, where it was asked for before anything moves.
   std::optional<base::Digest> digest;

@@ -36,7 +36,8 @@ class Deal {
   Deal(const Deal&) = delete;
   Deal& operator=(const Deal&) = delete;
 
-  // Starts what can be started; true when anything was. Throws base::Error (kIntegrity) when a peer breaks the protocol.
+  // Starts what can be started; true when anything was. Throws base::Error (kIntegrity) when a peer breaks the
+  // protocol.
   bool step();
   bool done() const;
   // No further task is found.

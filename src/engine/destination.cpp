@@ -189,8 +189,8 @@ std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view, 
     if (has_next && file.written == 0 && file.writing == 1) {
       const core::Record& next = view.records[i + 1];
       const bool same = next.kind == core::Record::Kind::kEnd && next.entry == record.entry;
-      if (same && next.failure == base::Kind::kNone && next.length == record.length &&
-          next.offset == 0 && (file.open_ended || next.length == file.size)) {
+      if (same && next.failure == base::Kind::kNone && next.length == record.length && next.offset == 0 &&
+          (file.open_ended || next.length == file.size)) {
         job.end = next;
       }
     }

@@ -31,7 +31,7 @@ class Destination {
     std::int64_t bytes_written = 0;  // verified
     std::uint64_t files_committed = 0;
     std::int64_t bytes_committed = 0;
-    std::uint64_t files_in_place = 0;  // nothing had to be moved
+    std::uint64_t files_in_place = 0;      // nothing had to be moved
     std::uint64_t links_and_specials = 0;  // made, or in place
     std::uint64_t folders = 0;
     std::int64_t bytes_in_place = 0;

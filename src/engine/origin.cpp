@@ -254,8 +254,7 @@ void Origin::read_extent(Fill& fill, const core::Extent& extent, std::size_t roo
       part.offset = extent.offset + done;
       const std::int64_t left = extent.length - done;
       const bool ask = !extent.open_ended && left > 0 && fill.records.size() - records + 2 < room;
-      const core::Region region =
-          ask ? source_.region(extent.entry, part.offset, left) : core::Region{false, left};
+      const core::Region region = ask ? source_.region(extent.entry, part.offset, left) : core::Region{false, left};
       if (region.hole) {
         part.kind = core::Record::Kind::kHole;
         part.length = region.length;

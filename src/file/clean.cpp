@@ -150,8 +150,7 @@ class Cleaner {
   }
 
   void fail(const std::string& shown) {
-    cleaned_.failures.push_back(
-        base::system_error(Kind::kDestination, shown, errno, "can't be taken away").failure());
+    cleaned_.failures.push_back(base::system_error(Kind::kDestination, shown, errno, "can't be taken away").failure());
   }
 
   Cleaned& cleaned_;

@@ -12,8 +12,8 @@ namespace argosy::file {
 
 struct Cleaned {
   std::int64_t removed = 0;
-  std::int64_t bytes = 0;          // that they took on the disk
-  std::vector<std::string> busy;   // folders and targets that another run works on
+  std::int64_t bytes = 0;         // that they took on the disk
+  std::vector<std::string> busy;  // folders and targets that another run works on
   std::vector<base::Failure> failures;
 };
 

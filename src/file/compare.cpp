@@ -83,13 +83,12 @@ Type type_of(mode_t mode) {
 }
 
 std::string_view type_name(Type type) {
-  constexpr std::array<std::string_view, core::kTypes> kNames = {
-      "file", "folder", "symbolic link", "hard link", "fifo", "socket", "character device", "block device"};
+  constexpr std::array<std::string_view, core::kTypes> kNames = {"file", "folder", "symbolic link",    "hard link",
+                                                                 "fifo", "socket", "character device", "block device"};
   return kNames.at(static_cast<std::size_t>(type));
 }
 
-void compare_status(const core::Entry& a, const core::Entry& b, const Metadata& what,
-                    std::vector<std::string>& found) {
+void compare_status(const core::Entry& a, const core::Entry& b, const Metadata& what, std::vector<std::string>& found) {
   if (a.type != b.type) {
     found.push_back(fmt::format("type: {}, {}", type_name(a.type), type_name(b.type)));
     return;

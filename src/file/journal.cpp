@@ -221,8 +221,7 @@ void Journal::add(core::Range range, const base::Digest& digest) {
   if (fdatasync(fd_.get()) != 0) throw failure(shown_);
 }
 
-std::vector<Journal::Record> recover(int folder, const std::string& name, const core::Entry& entry,
-                                     std::size_t& used) {
+std::vector<Journal::Record> recover(int folder, const std::string& name, const core::Entry& entry, std::size_t& used) {
   const std::string journal = journal_name(name);
   const base::Fd fd(openat(folder, journal.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) return {};

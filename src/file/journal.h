@@ -27,7 +27,7 @@ class Journal {
  public:
   struct Record {
     core::Range range;
-    base::Digest digest;  // of the range's leaves, not closed
+    base::Digest digest;   // of the range's leaves, not closed
     bool durable = false;  // it was on the disk when this was written
   };
   struct Contents {

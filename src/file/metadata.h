@@ -13,7 +13,7 @@ namespace argosy::file {
 
 // What of a file's metadata is moved.
 struct Metadata {
-  bool owner = true;       // by id, as far as this process may
+  bool owner = true;  // by id, as far as this process may
   bool mode = true;
   bool times = true;
   bool attributes = true;  // ACLs are attributes

@@ -31,8 +31,8 @@ struct Named {
 class Reader final : public core::Source {
  public:
   struct Totals {
-    std::int64_t files = 0;  // sources that can be read, each folder among them counted as one
-    std::int64_t bytes = 0;  // of the files among them
+    std::int64_t files = 0;   // sources that can be read, each folder among them counted as one
+    std::int64_t bytes = 0;   // of the files among them
     bool open_ended = false;  // standard input or a folder is among them: more will come than is counted
     std::int64_t folders = 0;
     std::vector<base::Failure> failures;

@@ -32,8 +32,7 @@ bool is_temporary(std::string_view name) {
   if (!name.starts_with(kPrefix)) return false;
   name.remove_prefix(kPrefix.size());
   const std::string_view hash = name.substr(0, std::min(kHashDigits, name.size()));
-  const bool is_hash = hash.size() == kHashDigits &&
-                       std::all_of(hash.begin(), hash.end(), [](char c) {
+  const bool is_hash = hash.size() == kHashDigits && std::all_of(hash.begin(), hash.end(), [](char c) {
                          return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
                        });
   if (!is_hash) return false;

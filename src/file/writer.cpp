@@ -91,8 +91,7 @@ core::Examination Writer::inspect(const core::Page& page) {
       continue;
     }
     const core::Entry& told = page.entries[i];
-    if (folder_ == nullptr)
-      throw base::Error(Kind::kIntegrity, told.path, 0, "comes although no source could be read");
+    if (folder_ == nullptr) throw base::Error(Kind::kIntegrity, told.path, 0, "comes although no source could be read");
     try {
       lock_tree(told);
       const core::Entry moved = settings_.publish ? staged(told) : core::Entry{};
@@ -232,8 +231,7 @@ bool Writer::is_in_place(const core::Entry& entry, const OpenFolder& parent, con
   if (!settings_.leave_same || (settings_.files_anew && !settings_.checksum && !is_beneath(entry))) return false;
   if (!settings_.checksum) return has_mtime(status, entry);
   if (!entry.digest) return false;
-  const base::Fd fd(
-      openat(parent.fd.get(), leaf(entry.path).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  const base::Fd fd(openat(parent.fd.get(), leaf(entry.path).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   return fd.valid() && digest_of_fd(fd.get(), entry.size) == entry.digest;
 }
 
@@ -348,7 +346,8 @@ void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std
   while (!data.empty()) {
     std::size_t length = std::min(kZeroPage, data.size());
     const bool zeros = all_zeros(data.first(length));
-    while (length < data.size() && all_zeros(data.subspan(length, std::min(kZeroPage, data.size() - length))) == zeros) {
+    while (length < data.size() &&
+           all_zeros(data.subspan(length, std::min(kZeroPage, data.size() - length))) == zeros) {
       length += std::min(kZeroPage, data.size() - length);
     }
     if (!zeros) write_all(file->fd.get(), offset, data.first(length), file->shown);

@@ -52,9 +52,7 @@ bool leads_to(int folder, const std::string& name, const std::string& target) {
   return size >= 0 && target == std::string_view(there.data(), static_cast<std::size_t>(size));
 }
 
-bool same_time(const struct stat& status, const core::Entry& entry) {
-  return timestamp(status.st_mtim) == entry.mtime;
-}
+bool same_time(const struct stat& status, const core::Entry& entry) { return timestamp(status.st_mtim) == entry.mtime; }
 
 // The same kind of thing that leads to the same place.
 bool is_same_thing(int folder, const std::string& name, const struct stat& status, const core::Entry& entry) {
@@ -89,8 +87,7 @@ Writer::Done Writer::make_folder(const core::Entry& entry) {
       throw base::system_error(Kind::kDestination, shown(entry), ENOTDIR, "can't be replaced by a folder");
     }
     const mode_t open = status.st_mode | S_IRWXU;
-    if (open != status.st_mode && geteuid() != 0 &&
-        fchmodat(above->fd.get(), name.c_str(), open & 07777U, 0) != 0) {
+    if (open != status.st_mode && geteuid() != 0 && fchmodat(above->fd.get(), name.c_str(), open & 07777U, 0) != 0) {
       throw failure(shown(entry), "can't be opened for writing");
     }
   }
