@@ -29,6 +29,9 @@ Nodes pass the data on from one to the next (chain), over two trees (two-tree),
 or, where every node sees the FILEs (--source shared), around a ring in which each
 reads its part once. auto takes what is predicted to be fastest.
 
+FILE may be a folder: dataset and dataset/ both become DIR/dataset; what is
+there under the same names is replaced, other names stay (--as new: DIR/new).
+
 In DIR, %h stands for the host's name up to its first dot, %r for the rank and
 %% for a percent sign. FILE, --as and names are as with argosy send.
 )";

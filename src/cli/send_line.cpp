@@ -27,6 +27,11 @@ FILE is read on the host of the rank --from; - is standard input, and needs
 in the folder where argosy was started, on every host. Names are bytes; what
 stands behind -- is a name, also when it begins with '-'.
 
+FILE may be a folder. `send dataset out` and `send dataset/ out` both put it
+at out/dataset; one that is there is added to: what has the same name is
+replaced, other names stay (--as new: out/new instead). In a folder, a file
+that is there with its size and time is not moved again.
+
 In DIR, %h stands for the host's name up to its first dot, %r for the rank and
 %% for a percent sign.
 )";

@@ -15,8 +15,8 @@ constexpr std::string_view kHelp =
        argosy verify [OPTIONS] --manifest FILE DIR
 
 Compares two trees: A and B; or DIR as it is on every node; or DIR and what
---save-manifest has written of a transfer into it. Contents, types, permissions,
-owners, modification times, links and extended attributes count. Prints a line
+--save-manifest has written of a transfer into it. Contents, types,
+permissions, owners, modification times, links and extended attributes count. Prints a line
 for each difference. Ends with 0 where there is none, else with 1.
 
 A and B are read by all ranks, and so is DIR with --manifest: each has to see
@@ -34,7 +34,7 @@ constexpr std::string_view kExamples =
       still what it was?
 )";
 
-constexpr CommandLine::About kAbout = {"verify", "compare folders with each other, over nodes or with a manifest",
+constexpr CommandLine::About kAbout = {"verify", "compare folders, over nodes too, or a manifest",
                                        "argosy verify [OPTIONS] A B | --nodes DIR | --manifest FILE DIR", kHelp,
                                        kExamples};
 

@@ -10,6 +10,7 @@ namespace argosy::core {
 
 // One tag a kind of message, as the first of these systems had them: metadata, data (which carries the explicit end),
 // and what comes back. Chunks of the second lane have a tag of their own, since lanes don't wait for each other.
+// clang-format off: the tests read it
 enum class Tag : int {
   kPage = 1,
   kAnswer,
@@ -21,8 +22,9 @@ enum class Tag : int {
   kStatus,
   kReply,
   kTask,
-  kResult
+  kDone
 };
+// clang-format on
 inline constexpr int kMostLanes = 2;
 
 inline constexpr int kAnyRank = -2;

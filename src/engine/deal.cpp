@@ -127,7 +127,7 @@ void Deal::finished(std::uint64_t number, Bytes result) {
   if (!root_) {
     ++sending_;
     const auto message = framed(number, result);
-    transport_.send(0, core::Tag::kResult, *message, [this, message] { --sending_; });
+    transport_.send(0, core::Tag::kDone, *message, [this, message] { --sending_; });
     return;
   }
   results_.emplace(number, std::move(result));
@@ -154,7 +154,7 @@ void Deal::receive_task() {
 }
 
 void Deal::receive_result(Hand& hand) {
-  hand.posted = transport_.receive(hand.rank, core::Tag::kResult, hand.buffer, [this, &hand](int, std::size_t bytes) {
+  hand.posted = transport_.receive(hand.rank, core::Tag::kDone, hand.buffer, [this, &hand](int, std::size_t bytes) {
     hand.posted.reset();
     base::Reader reader{std::span<const std::byte>(hand.buffer.data(), bytes)};
     const auto number = reader.get<std::uint64_t>();

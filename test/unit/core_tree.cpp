@@ -1,0 +1,199 @@
+// Patterns, ranges, and what a manifest says of a tree.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <random>
+#include <string>
+
+#include "core/filter.h"
+#include "core/manifest.h"
+#include "core/plan.h"
+#include "core/ranges.h"
+
+namespace argosy::core {
+namespace {
+
+TEST(Wildcards, MatchAsRsyncDoes) {
+  EXPECT_TRUE(matches_wildcards("*.o", "x.o"));
+  EXPECT_FALSE(matches_wildcards("*.o", "a/x.o"));
+  EXPECT_TRUE(matches_wildcards("**.o", "a/b/x.o"));
+  EXPECT_TRUE(matches_wildcards("a/*/c", "a/b/c"));
+  EXPECT_FALSE(matches_wildcards("a/*/c", "a/b/b/c"));
+  EXPECT_TRUE(matches_wildcards("a/**/c", "a/b/b/c"));
+  EXPECT_FALSE(matches_wildcards("?", "/"));
+  EXPECT_TRUE(matches_wildcards("[a-c]x[!0-9]", "bxz"));
+  EXPECT_FALSE(matches_wildcards("[a-c]x[!0-9]", "bx7"));
+  EXPECT_TRUE(matches_wildcards("[[:digit:]]", "7"));
+  EXPECT_TRUE(matches_wildcards("a\\*", "a*"));
+  EXPECT_FALSE(matches_wildcards("a\\*", "ab"));
+  EXPECT_TRUE(matches_wildcards("[unclosed", "[unclosed"));
+  EXPECT_FALSE(matches_wildcards("*a/*c", "xa/ya/zc"));
+}
+
+// The same by trying everything: stars of both kinds, letters and slashes only.
+bool matches_slowly(std::string_view pattern, std::string_view text) {
+  if (pattern.empty()) return text.empty();
+  if (pattern.starts_with("**")) {
+    std::string_view rest = pattern;
+    while (rest.starts_with('*')) rest.remove_prefix(1);
+    for (std::size_t i = 0; i <= text.size(); ++i) {
+      if (matches_slowly(rest, text.substr(i))) return true;
+    }
+    return false;
+  }
+  if (pattern.starts_with('*')) {
+    for (std::size_t i = 0; i <= text.size(); ++i) {
+      if (matches_slowly(pattern.substr(1), text.substr(i))) return true;
+      if (i < text.size() && text[i] == '/') return false;
+    }
+    return false;
+  }
+  return !text.empty() && text[0] == pattern[0] && matches_slowly(pattern.substr(1), text.substr(1));
+}
+
+TEST(Wildcards, MatchWhatTryingEverythingMatches) {
+  std::mt19937 random(1);
+  const auto word = [&](std::string_view letters, std::size_t most) {
+    std::string text;
+    for (std::size_t i = random() % (most + 1); i > 0; --i) text += letters[random() % letters.size()];
+    return text;
+  };
+  for (int i = 0; i < 200'000; ++i) {
+    const std::string pattern = word("ab/***", 7);
+    const std::string text = word("ab/", 8);
+    ASSERT_EQ(matches_wildcards(pattern, text), matches_slowly(pattern, text)) << pattern << " " << text;
+  }
+}
+
+TEST(Filter, FirstMatchDecides) {
+  Filter filter;
+  EXPECT_TRUE(filter.add("keep.log", true));
+  EXPECT_TRUE(filter.add("*.log", false));
+  EXPECT_TRUE(filter.add("/top/tmp/", false));
+  EXPECT_TRUE(filter.add("cache/***", false));
+  EXPECT_FALSE(filter.leaves_out("top/a/keep.log", false));
+  EXPECT_TRUE(filter.leaves_out("top/a/other.log", false));
+  EXPECT_TRUE(filter.leaves_out("top/tmp", true));
+  EXPECT_FALSE(filter.leaves_out("top/tmp", false));
+  EXPECT_FALSE(filter.leaves_out("top/a/tmp", true));
+  EXPECT_TRUE(filter.leaves_out("top/cache", true));
+  EXPECT_TRUE(filter.leaves_out("top/cache/x", false));
+  EXPECT_FALSE(filter.add("/", false));
+  EXPECT_FALSE(filter.add("", false));
+}
+
+TEST(Filter, Lists) {
+  Filter filter;
+  EXPECT_EQ(filter.add_list("# comment\n\n- *.o\n!\n+ a\nb\n"), "");
+  EXPECT_FALSE(filter.leaves_out("x.o", false));
+  EXPECT_FALSE(filter.leaves_out("a", false));
+  EXPECT_TRUE(filter.leaves_out("b", false));
+  EXPECT_EQ(filter.add_list("fine\n/\n"), "/");
+}
+
+TEST(Ranges, JoinAndRefuseOverlap) {
+  Ranges ranges;
+  EXPECT_TRUE(ranges.add({10, 20}));
+  EXPECT_TRUE(ranges.add({30, 40}));
+  EXPECT_FALSE(ranges.add({15, 25}));
+  EXPECT_FALSE(ranges.add({35, 36}));
+  EXPECT_FALSE(ranges.add({5, 11}));
+  EXPECT_FALSE(ranges.add({7, 7}));
+  EXPECT_TRUE(ranges.add({20, 30}));
+  EXPECT_EQ(ranges.all().size(), 1U);
+  EXPECT_EQ(ranges.bytes(), 30);
+  EXPECT_EQ(ranges.missing(50), (std::vector<Range>{{0, 10}, {40, 50}}));
+  Ranges other;
+  other.add({0, 15});
+  other.add({35, 60});
+  EXPECT_EQ(ranges.intersect(other).all(), (std::vector<Range>{{10, 15}, {35, 40}}));
+  EXPECT_TRUE(ranges.covers({10, 40}));
+  EXPECT_FALSE(ranges.covers({9, 12}));
+}
+
+TEST(Plan, WhatIsHeldIsNotPlanned) {
+  constexpr std::int64_t kChunk = 1 << 20;
+  Planner planner(kChunk);
+  Ranges held;
+  held.add({0, 2 * kChunk});
+  EXPECT_EQ(planner.add(7, 3 * kChunk + 5, false, held), kChunk + 5);
+  const auto first = planner.next(false);
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_EQ(first[0].offset, 2 * kChunk);
+  EXPECT_FALSE(first[0].last);
+  const auto second = planner.next(false);
+  ASSERT_EQ(second.size(), 1U);
+  EXPECT_EQ(second[0].length, 5);
+  EXPECT_TRUE(second[0].last);
+  // All of it: its end is still to be told.
+  Ranges all;
+  all.add({0, 2 * kChunk});
+  EXPECT_EQ(planner.add(8, 2 * kChunk, false, all), 0);
+  const auto end = planner.next(false);
+  ASSERT_EQ(end.size(), 1U);
+  EXPECT_EQ(end[0].length, 0);
+  EXPECT_TRUE(end[0].last);
+}
+
+Page page_with(Entry entry) {
+  Page page;
+  page.entries.push_back(std::move(entry));
+  return page;
+}
+
+TEST(TreePage, ComesBackAsItWas) {
+  Entry entry;
+  entry.path = "tree/device";
+  entry.type = Type::kCharDevice;
+  entry.device = 259;
+  entry.attributes = {{"user.a", std::string("1\0", 2)}, {"user.b", ""}};
+  std::string why;
+  const auto back = decode_page(encode_page(page_with(entry)), why);
+  ASSERT_TRUE(back) << why;
+  EXPECT_EQ(back->entries[0].type, Type::kCharDevice);
+  EXPECT_EQ(back->entries[0].device, 259U);
+  EXPECT_EQ(back->entries[0].attributes, entry.attributes);
+}
+
+TEST(TreePage, HostileEntriesAreRefused) {
+  const auto refused = [](const std::function<void(Entry&)>& change) {
+    Entry entry;
+    entry.path = "tree/x";
+    change(entry);
+    std::string why;
+    return !decode_page(encode_page(page_with(entry)), why).has_value();
+  };
+  EXPECT_FALSE(refused([](Entry&) {}));
+  EXPECT_TRUE(refused([](Entry& e) { e.path = "../x"; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.path = "/x"; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.path = std::string("a\0b", 3); }));
+  EXPECT_TRUE(refused([](Entry& e) { e.size = -2; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.type = static_cast<Type>(8); }));
+  EXPECT_TRUE(refused([](Entry& e) { e.type = Type::kFolder, e.size = 5; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.type = Type::kHardLink, e.link = "../../etc/passwd"; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.type = Type::kSymlink; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.link = "a file has none"; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.attributes = {{"b", ""}, {"a", ""}}; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.attributes = {{"a", std::string(kAttributeBytes, 'x')}}; }));
+}
+
+TEST(TreeAnswer, HeldRangesComeBackAndCombine) {
+  Answer one{3, {true, true, false}, {}};
+  Ranges ranges;
+  ranges.add({0, 4 * base::kLeafSize});
+  one.held.push_back({1, ranges});
+  const auto back = decode_answer(encode_answer(one));
+  ASSERT_TRUE(back);
+  ASSERT_EQ(back->held.size(), 1U);
+  EXPECT_EQ(back->held[0].ranges, ranges);
+  Answer two{3, {false, true, false}, {}};
+  EXPECT_TRUE(combine(one, two).held.empty());
+  Ranges less;
+  less.add({base::kLeafSize, 2 * base::kLeafSize});
+  two.held.push_back({1, less});
+  ASSERT_EQ(combine(one, two).held.size(), 1U);
+  EXPECT_EQ(combine(one, two).held[0].ranges, less);
+}
+
+}  // namespace
+}  // namespace argosy::core
