@@ -10,20 +10,9 @@ namespace argosy::core {
 
 // One tag a kind of message, as the first of these systems had them: metadata, data (which carries the explicit end),
 // and what comes back. Chunks of the second lane have a tag of their own, since lanes don't wait for each other.
-// clang-format off: the tests read it
-enum class Tag : int {
-  kPage = 1,
-  kAnswer,
-  kGrant,
-  kChunk,
-  kSecondLane,
-  kRelease,
-  kReceipt,
-  kStatus,
-  kReply,
-  kTask,
-  kDone
-};
+// On one line, which the tests read.
+// clang-format off
+enum class Tag : int { kPage = 1, kAnswer, kGrant, kChunk, kSecondLane, kRelease, kReceipt, kStatus, kReply, kTask, kDone };
 // clang-format on
 inline constexpr int kMostLanes = 2;
 
