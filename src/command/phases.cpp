@@ -1,5 +1,6 @@
 #include "command/phases.h"
 
+#include <fmt/format.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
@@ -34,6 +35,14 @@ std::size_t io_threads(const mpi::Session& session) {
 }
 
 constexpr double kReportSeconds = 30;
+// A rank whose main thread runs finds out earlier, and says more.
+constexpr double kWatchdogSlack = 10;
+
+double watchdog_seconds(const CommonOptions& options) {
+  const double stall = patience(options);
+  return stall > 0 ? std::max(stall, kReportSeconds) + kWatchdogSlack : 0;
+}
+
 // How long a job that has failed takes to tell all ranks.
 constexpr std::chrono::milliseconds kLastWords(500);
 constexpr std::chrono::seconds kRankZeroEndsIt(3);
@@ -53,6 +62,8 @@ Phases::Phases(mpi::Session& session, const CommonOptions& options, Observer* ob
       observer_(observer),
       workers_(io_threads(session)),
       pulse_(session.transport(), session.hosts(), patience(options)),
+      watchdog_(watchdog_seconds(options),
+                fmt::format("rank {} on {}", session.rank(), base::printable(session.host(session.rank())))),
       idle_since_(Clock::now()),
       watched_(idle_since_) {
   // The loop sleeps for tens of microseconds; the default slack alone is 50. Without it the sleep is longer, no more.
@@ -114,6 +125,7 @@ mpi::Verdict Phases::go(const Phase& phase) {
   std::optional<mpi::Agreement> agreement;
   bool stopped = false;
   while (true) {
+    watchdog_.beat();
     bool busy = session_.transport().poll() > 0;
     busy = workers_.drain() > 0 || busy;
     busy = phase.step() || busy;
