@@ -50,10 +50,11 @@ bool Holder::post_receives() {
       if (!buffer->slot) return any;
       into = pool_.bytes(*buffer->slot);
     }
+    buffer->message = messages_++;
     buffer->ticket = transport_.receive(settings_.root, core::Tag::kStripe, into,
                                         [this, buffer, into](int, std::size_t bytes) {
                                           std::erase(posted_, buffer);
-                                          arrived(into.first(bytes), buffer->slot);
+                                          arrived(buffer->message, into.first(bytes), buffer->slot);
                                         });
     posted_.push_back(std::move(buffer));
     any = true;
@@ -61,9 +62,8 @@ bool Holder::post_receives() {
   return any;
 }
 
-void Holder::arrived(std::span<const std::byte> message, std::optional<std::size_t> slot) {
+void Holder::arrived(std::uint64_t number, std::span<const std::byte> message, std::optional<std::size_t> slot) {
   base::note_activity();
-  const std::uint64_t number = messages_++;
   auto work = std::make_shared<Stored>();
   const auto deal = core::decode_deal(message, settings_.bundle, work->payload);
   bool right = deal.has_value();

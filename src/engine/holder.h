@@ -53,6 +53,7 @@ class Holder {
   struct Buffer {
     std::vector<std::byte> own;       // a head whose payload is the root's memory
     std::optional<std::size_t> slot;  // a whole message
+    std::uint64_t message = 0;  // the one that it is for: messages fill receives in the order of posting
     core::Transport::Ticket ticket = 0;
   };
   struct Stored {
@@ -64,7 +65,7 @@ class Holder {
     std::optional<base::Failure> failure;
   };
   bool post_receives();
-  void arrived(std::span<const std::byte> message, std::optional<std::size_t> slot);
+  void arrived(std::uint64_t number, std::span<const std::byte> message, std::optional<std::size_t> slot);
   void store(Stored& work) noexcept;
   void stored(const Stored& work, std::optional<std::size_t> slot);
   bool send_receipts();

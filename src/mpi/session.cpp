@@ -186,9 +186,11 @@ std::vector<std::string> Session::exchange(const std::string& mine) {
     }
   }
   std::vector<char> all(static_cast<std::size_t>(total));
-  check(MPI_Allgatherv(mine.data(), static_cast<int>(mine.size()), MPI_CHAR, all.data(), lengths.data(), starts.data(),
-                       MPI_CHAR, impl_->world),
-        "MPI_Allgatherv");
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Iallgatherv(mine.data(), static_cast<int>(mine.size()), MPI_CHAR, all.data(), lengths.data(),
+                        starts.data(), MPI_CHAR, impl_->world, &request),
+        "MPI_Iallgatherv");
+  wait(request, "MPI_Iallgatherv");
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
     texts.emplace_back(all.data() + starts[i], static_cast<std::size_t>(lengths[i]));
