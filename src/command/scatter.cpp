@@ -14,15 +14,13 @@
 #include <vector>
 
 #include "base/log.h"
-#include "command/place.h"
 #include "command/sources.h"
+#include "command/scatter_worker.h"
 #include "command/stripe_job.h"
 #include "core/stripe_wire.h"
 #include "engine/dealer.h"
 #include "engine/holder.h"
-#include "file/beneath.h"
 #include "file/reader.h"
-#include "file/share_store.h"
 
 namespace argosy::command {
 
@@ -32,7 +30,6 @@ using base::Kind;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kRoot = 0;
-constexpr int kNoLeader = -1;
 constexpr std::int64_t kDefaultChunk = 1 << 20;
 constexpr std::size_t kMostSlots = 32;
 
@@ -48,11 +45,13 @@ std::string text_of(const core::StripeManifest& manifest) { return core::encode_
 class Scatter {
  public:
   Scatter(const Options& options, const ScatterOptions& asked, mpi::Session& session, const Surroundings& surroundings)
-      : job_(options, session, surroundings, ScatterOptions::kName), asked_(asked), me_(session.rank()) {
+      : job_(options, session, surroundings, ScatterOptions::kName),
+        asked_(asked),
+        me_(session.rank()),
+        worker_(job_, asked, asked.root_too || session.rank() != kRoot) {
     for (int rank = asked.root_too ? 0 : 1; rank < session.size(); ++rank) {
       workers_.push_back(static_cast<std::uint32_t>(rank));
     }
-    works_ = asked.root_too || me_ != kRoot;
     if (me_ == kRoot) {
       for (const std::uint32_t worker : workers_) {
         stripe_.receipts.push_back({static_cast<int>(worker), session.host(static_cast<int>(worker)), 0, 0, 0});
@@ -67,26 +66,17 @@ class Scatter {
     }
     const auto start = Clock::now();
     const std::int64_t files = scan();
-    if (files > 0) open_folders();
+    if (files > 0) worker_.open_directory();
     job_.report.seconds.scan = StripeJob::seconds_since(start);
     for (std::int64_t file = 0; file < files && job_.interrupted == 0; ++file) scatter_file(file);
     const auto end = Clock::now();
-    std::function<void()> leave;
-    if (folder_) leave = [this] { leave_folder(); };
-    job_.run_task(leave, "commit");
+    worker_.leave();
     job_.report.seconds.commit += StripeJob::seconds_since(end);
     if (me_ == kRoot) job_.report.stripe = stripe_;
     return job_.finish();
   }
 
  private:
-  // What a file's workers agree on before it is dealt, and after.
-  struct Attempt {
-    core::StripeManifest manifest;
-    bool open_ended = false;
-    std::vector<std::int64_t> errors;  // by rank: 0, or why it takes no part
-  };
-
   bool take_memory() {
     const CommonOptions& common = job_.options.common;
     chunk_size_ = common.chunk_size;
@@ -137,65 +127,21 @@ class Scatter {
     return job_.session.exchange(any ? static_cast<std::int64_t>(entries_.size()) : 0)[kRoot];
   }
 
-  // Makes DIR on every worker, and finds out who shares one.
-  void open_folders() {
-    std::function<void()> make;
-    if (works_) {
-      make = [this] {
-        folder_.emplace(absolute(job_.options.start_directory,
-                                 expand(asked_.directory, me_, job_.session.host(me_))),
-                        0);
-      };
-    }
-    job_.run_task(make, "scan");
-    if (job_.phases.failure()) failure_ = job_.phases.failure();
-    const auto id = job_.session.exchange(me_ == kRoot ? Clock::now().time_since_epoch().count() : 0)[kRoot];
-    std::optional<file::Sign> sign;
-    const auto step = [&](const std::function<void()>& task) {
-      job_.run_task(folder_ ? task : std::function<void()>(), "scan");
-      if (job_.phases.failure() && !failure_) failure_ = job_.phases.failure();
-    };
-    step([&] { sign.emplace(*folder_, id, me_); });
-    step([&] {
-      if (sign) leader_ = sign->lowest();
-    });
-    step([&] { sign.reset(); });
-  }
-
-  void leave_folder() {
-    if (job_.report.files == 0) {
-      folder_->remove_made();
-    } else if (job_.options.common.fsync) {
-      folder_->sync();
-    }
-  }
-
-  std::int64_t my_error() const {
-    if (!works_ || !failure_) return 0;
-    return failure_->error_number != 0 ? failure_->error_number : EIO;
-  }
-
   // One file, with as many attempts as workers fail to have it in place.
   void scatter_file(std::int64_t index) {
     const auto at = static_cast<std::size_t>(index);
     const bool readable = me_ == kRoot && entries_[at].readable();
     if (job_.session.exchange(readable ? 1 : 0)[kRoot] == 0) return;
-    const std::optional<base::Failure> before = failure_;
     while (true) {
       Attempt attempt = describe_file(at);
       const Outcome outcome = try_file(at, attempt);
-      // A store takes away what it has not published: that is work for a thread that may block.
-      const std::function<void()> drop = [this] { store_.reset(); };
-      job_.run_task(store_ ? drop : std::function<void()>(), "commit");
-      if (outcome == Outcome::kAgain && !attempt.open_ended && job_.interrupted == 0) continue;
-      if (outcome != Outcome::kDone) {
-        // Standard input can't be read twice, so that even one worker's failure to commit is the end.
-        if (failure_ && outcome != Outcome::kSourceFailed) job_.report_failure(*failure_);
-      }
-      break;
+      const bool again = outcome == Outcome::kAgain && !attempt.open_ended && job_.interrupted == 0;
+      // Standard input can't be read twice, so that even one worker's failure to commit is the end.
+      const bool failed = !again && outcome != Outcome::kDone && outcome != Outcome::kSourceFailed;
+      if (failed && worker_.failure()) job_.report_failure(*worker_.failure());
+      worker_.drop(!again);
+      if (!again) return;
     }
-    // What one file's share met need not meet the next's.
-    failure_ = before;
   }
 
   enum class Outcome { kDone, kAgain, kNobody, kSourceFailed };
@@ -228,49 +174,20 @@ class Scatter {
   // Everything from the folder to its place. Every rank comes to the same outcome.
   Outcome try_file(std::size_t at, Attempt& attempt) {
     const auto begun = Clock::now();
-    if (!prepare(attempt)) return Outcome::kNobody;
+    worker_.prepare(attempt);
+    const auto can = [&](std::uint32_t one) { return attempt.errors[one] == 0; };
+    if (std::none_of(workers_.begin(), workers_.end(), can)) return Outcome::kNobody;
     const auto dealt = Clock::now();
     job_.report.seconds.scan += std::chrono::duration<double>(dealt - begun).count();
     const std::string manifest = deal(at, attempt);
     const auto moved = Clock::now();
     job_.report.seconds.transfer += std::chrono::duration<double>(moved - dealt).count();
     if (manifest.empty() || job_.interrupted != 0) return source_failed_ ? Outcome::kSourceFailed : Outcome::kNobody;
-    const bool committed = commit(manifest);
+    const bool committed = worker_.commit(manifest);
     job_.report.seconds.commit += StripeJob::seconds_since(moved);
     if (!committed) return Outcome::kAgain;
     account(manifest);
     return Outcome::kDone;
-  }
-
-  // Folder, room and share on every worker that can; false where none can.
-  bool prepare(Attempt& attempt) {
-    const core::Stripe stripe = attempt.manifest.stripe();
-    file::ShareStore::Settings settings;
-    settings.layout = asked_.layout;
-    settings.chunk_size = chunk_size_;
-    settings.worker = static_cast<std::uint32_t>(me_);
-    settings.mode = attempt.manifest.file.mode;
-    settings.fsync = job_.options.common.fsync;
-    leads_ = folder_ && leader_ == me_;
-    const auto run = [&](bool takes_part, const std::function<void()>& task) {
-      job_.run_task(takes_part ? task : std::function<void()>(), "scan");
-      if (job_.phases.failure() && !failure_) failure_ = job_.phases.failure();
-      return takes_part && !job_.phases.failure();
-    };
-    if (folder_) store_ = std::make_unique<file::ShareStore>(*folder_, attempt.manifest.file.path, settings);
-    const std::int64_t table = attempt.open_ended ? 0 : stripe.rows() * static_cast<std::int64_t>(core::kRowBytes);
-    leads_ = run(leads_, [&] { store_->prepare(table); });
-    const std::vector<std::int64_t> leads = job_.session.exchange(leads_ ? 1 : 0);
-    // A leader whose own share failed before goes on leading.
-    const bool has_leader = folder_ && leader_ != kNoLeader && leads[static_cast<std::size_t>(leader_)] != 0;
-    if (folder_ && !has_leader && !failure_) {
-      failure_ = base::Error(Kind::kDestination, folder_->path(), EIO, "the rank that leads it has failed").failure();
-    }
-    const std::int64_t bytes = attempt.open_ended ? 0 : stripe.bytes_of(static_cast<std::uint32_t>(me_));
-    run(has_leader && !failure_, [&] { store_->open(bytes); });
-    attempt.errors = job_.session.exchange(my_error());
-    leads_by_rank_ = leads;
-    return std::any_of(workers_.begin(), workers_.end(), [&](std::uint32_t one) { return attempt.errors[one] == 0; });
   }
 
   // The chunks' way. The manifest at every rank, or nothing where the stripe is not whole.
@@ -279,15 +196,7 @@ class Scatter {
     std::optional<engine::Pool> center;
     std::optional<engine::Dealer> dealer;
     std::optional<engine::Holder> holder;
-    core::Transport& transport = job_.session.transport();
-    if (works_) {
-      engine::Holder::Settings settings;
-      settings.root = kRoot;
-      settings.bundle = parcels_.bundle;
-      settings.leads = leads_;
-      holder.emplace(transport, job_.phases.workers(), pool, my_error() == 0 ? store_.get() : nullptr, settings);
-      holder->table_to(store_.get());
-    }
+    worker_.start_holding(pool, parcels_, kRoot, holder);
     if (me_ == kRoot) {
       center.emplace(job_.center_pool());
       start_dealer(at, attempt, *center, dealer);
@@ -316,12 +225,7 @@ class Scatter {
     job_.interrupted = std::max(job_.interrupted, job_.phases.run(phase).interrupted);
     std::string text;
     if (dealer) text = book(*dealer, attempt);
-    if (holder) {
-      job_.rank.bytes_written += holder->bytes();
-      kept_ = holder->chunks();
-      if (holder->failure() && !failure_) failure_ = holder->failure();
-      table_failure_ = holder->table_failure();
-    }
+    if (holder) worker_.stop_holding(*holder);
     text = job_.session.exchange(text)[kRoot];
     source_failed_ = text == "source";
     return source_failed_ ? std::string() : text;
@@ -330,7 +234,7 @@ class Scatter {
   void start_dealer(std::size_t at, const Attempt& attempt, engine::Pool& pool, std::optional<engine::Dealer>& dealer) {
     std::vector<engine::DealtWorker> workers;
     for (const std::uint32_t worker : workers_) {
-      workers.push_back({static_cast<int>(worker), attempt.errors[worker] == 0, leads_by_rank_[worker] != 0});
+      workers.push_back({static_cast<int>(worker), attempt.errors[worker] == 0, attempt.leads[worker] != 0});
     }
     engine::Dealer::Settings settings;
     settings.bundle = parcels_.bundle;
@@ -389,31 +293,6 @@ class Scatter {
     return text_of(manifest);
   }
 
-  // Closes, and puts in place; false where somebody could not, and then nothing has changed.
-  bool commit(const std::string& manifest) {
-    const bool takes_part = store_ && (leads_ || my_error() == 0 || kept_ > 0);
-    const auto run = [&](bool mine, const std::function<void()>& task) {
-      const mpi::Verdict verdict = job_.run_task(mine ? task : std::function<void()>(), "commit");
-      if (job_.phases.failure()) {
-        failure_ = job_.phases.failure();
-        // Whoever could not have its folder in place leads it no more.
-        if (leads_) leader_ = kNoLeader;
-      }
-      return verdict.failed == 0 && verdict.interrupted == 0;
-    };
-    const bool finished = run(takes_part, [&] {
-      if (table_failure_) throw base::Error(*table_failure_);
-      store_->finish(my_error() == 0 || kept_ > 0, manifest);
-    });
-    if (!finished) return false;
-    if (!run(leads_, [&] { store_->publish(); })) {
-      job_.run_task(leads_ ? [this] { store_->take_back(); } : std::function<void()>(), "commit");
-      return false;
-    }
-    job_.run_task(leads_ ? [this] { store_->clean(); } : std::function<void()>(), "commit");
-    return true;
-  }
-
   void account(const std::string& text) {
     std::string why;
     const auto manifest = core::decode_stripe_manifest(text, why);
@@ -432,7 +311,7 @@ class Scatter {
   StripeJob job_;
   const ScatterOptions& asked_;
   int me_;
-  bool works_ = false;
+  ScatterWorker worker_;
   std::vector<std::uint32_t> workers_;
   std::int64_t chunk_size_ = 0;
   Parcels parcels_;
@@ -442,16 +321,6 @@ class Scatter {
   std::vector<base::Failure> failures_;
   StripeReport stripe_;
   std::int64_t moved_before_ = 0;
-  // A worker's.
-  std::optional<file::Folder> folder_;
-  int leader_ = kNoLeader;  // of its folder
-  bool leads_ = false;  // this rank does, and can
-  std::unique_ptr<file::ShareStore> store_;
-  std::optional<base::Failure> failure_;  // why it takes no (more) chunks
-  std::optional<base::Failure> table_failure_;
-  std::int64_t kept_ = 0;
-  // Everybody's.
-  std::vector<std::int64_t> leads_by_rank_;
   bool source_failed_ = false;
 };
 

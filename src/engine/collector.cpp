@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kMostGroups = 16;
 constexpr std::size_t kMostNamed = 8;
+// How often a chunk that is damaged on its way is asked for again.
+constexpr int kTries = 3;
 
 }  // namespace
 
@@ -270,7 +272,13 @@ void Collector::taken(const GroupUse& group, std::size_t index, bool right,
   }
   if (!right) {
     ++counts_.damaged;
-    next_candidate(group, index);
+    if (++one.damaged < kTries) {
+      --group->busy;
+      one.state = State::kUnasked;
+      group->to_ask.push_back(index);
+    } else {
+      next_candidate(group, index);
+    }
     return;
   }
   --group->busy;
@@ -285,6 +293,7 @@ void Collector::taken(const GroupUse& group, std::size_t index, bool right,
 void Collector::next_candidate(const GroupUse& group, std::size_t index) {
   One& one = group->ones[index];
   --group->busy;
+  one.damaged = 0;
   if (++one.candidate < candidates(one).size()) {
     one.state = State::kUnasked;
     group->to_ask.push_back(index);

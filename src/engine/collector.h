@@ -75,6 +75,7 @@ class Collector {
     bool wanted = false;
     bool put = false;
     std::size_t candidate = 0;  // the next to be asked
+    int damaged = 0;            // how often it was right there, and wrong here
     int input = -1;             // of the decoder, where it is added up
   };
   struct Group {

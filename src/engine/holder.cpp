@@ -7,12 +7,13 @@
 
 namespace argosy::engine {
 
-Holder::Holder(core::Transport& transport, Workers& io, Pool& pool, core::ShareSink* sink, Settings settings)
+Holder::Holder(core::Transport& transport, Workers& io, Pool& pool, core::ShareSink* sink, core::ShareSink* table,
+               Settings settings)
     : transport_(transport),
       io_(io),
       pool_(pool),
       sink_(sink),
-      table_sink_(sink),
+      table_sink_(table),
       settings_(settings),
       local_(!transport.memory_of(settings.root).empty()) {
   if (sink_ == nullptr) failed_ = EIO;

@@ -28,12 +28,11 @@ class Holder {
     bool leads = false;      // the table comes too
     std::size_t ahead_local = 16;
   };
-  // All outlive the holder. `sink` is null where there is no folder to write to: all chunks fail then. `pool` holds what
-  // comes from a root whose memory this rank doesn't see.
-  Holder(core::Transport& transport, Workers& io, Pool& pool, core::ShareSink* sink, Settings settings);
+  // All outlive the holder. `sink` is null where this rank can't take chunks: all fail then; `table` is where the table
+  // goes all the same. `pool` holds what comes from a root whose memory this rank doesn't see.
+  Holder(core::Transport& transport, Workers& io, Pool& pool, core::ShareSink* sink, core::ShareSink* table,
+         Settings settings);
   ~Holder();
-  // Where the table goes, when the share has failed too.
-  void table_to(core::ShareSink* sink) { table_sink_ = sink; }
   Holder(const Holder&) = delete;
   Holder& operator=(const Holder&) = delete;
 

@@ -121,7 +121,14 @@ void ShareStore::open(std::int64_t share_bytes) {
   share_ = base::Fd(openat(inside_.get(), share_name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                            0600U | (settings_.mode & 0666U)));
   if (!share_.valid()) throw failure(shown(share_name_), "can't be written");
-  take_room(share_.get(), share_bytes, shown(share_name_));
+  try {
+    take_room(share_.get(), share_bytes, shown(share_name_));
+  } catch (const base::Error&) {
+    // What there was of it is given back at once: others of this run may need it.
+    static_cast<void>(unlinkat(inside_.get(), share_name_.c_str(), 0));
+    share_ = base::Fd();
+    throw;
+  }
   room_ = share_bytes;
 }
 
