@@ -61,8 +61,7 @@ void DigestStream::add(std::span<const std::byte> data) {
     const std::int64_t in_leaf = length_ % kLeafSize;
     // Neither can fail with a state and data that are there.
     if (in_leaf == 0) {
-      static_cast<void>(
-          XXH3_128bits_reset_withSeed(leaf_->state, static_cast<std::uint64_t>(length_ / kLeafSize)));
+      static_cast<void>(XXH3_128bits_reset_withSeed(leaf_->state, static_cast<std::uint64_t>(length_ / kLeafSize)));
     }
     const auto part = data.first(std::min(data.size(), static_cast<std::size_t>(kLeafSize - in_leaf)));
     static_cast<void>(XXH3_128bits_update(leaf_->state, part.data(), part.size()));

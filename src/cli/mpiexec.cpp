@@ -44,8 +44,8 @@ void check_ranks(const command::ScatterOptions& scatter, int ranks) {
 
 void check_ranks(const command::GatherOptions& gather, int ranks) {
   if (gather.to < ranks) return;
-  throw usage(fmt::format("gather: --to {} needs {} ranks or more, and there are {}: see -n", gather.to, gather.to + 1,
-                          ranks));
+  throw usage(
+      fmt::format("gather: --to {} needs {} ranks or more, and there are {}: see -n", gather.to, gather.to + 1, ranks));
 }
 
 void check_ranks(const command::SendOptions& send, int ranks) {

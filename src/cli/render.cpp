@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kErrorsShown = 20;
 
 std::string past_tense(const std::string& command) {
-  static const std::map<std::string, std::string> kPast = {{"send", "sent"},        {"bcast", "broadcast"},
+  static const std::map<std::string, std::string> kPast = {{"send", "sent"},         {"bcast", "broadcast"},
                                                            {"scatter", "scattered"}, {"gather", "gathered"},
                                                            {"repair", "repaired"},   {"verify", "verified"}};
   const auto known = kPast.find(command);
@@ -36,20 +36,22 @@ std::string stripe_lines(const command::Report& report, bool all) {
   const command::StripeReport& stripe = *report.stripe;
   std::string text;
   if (stripe.losses >= 0) {
-    const std::string losses = stripe.losses == 0 ? "no share may be lost"
-                                                  : "any " + count(stripe.losses, "share") + " may be lost";
+    const std::string losses =
+        stripe.losses == 0 ? "no share may be lost" : "any " + count(stripe.losses, "share") + " may be lost";
     text = fmt::format("{} on {}; {}\n", count(stripe.chunks, "chunk"), count(stripe.workers, "worker"), losses);
   }
   if (stripe.rebuilt > 0) text += fmt::format("{} made again from the others\n", count(stripe.rebuilt, "chunk"));
   for (const command::ReceiptReport& one : stripe.receipts) {
     if (!all && one.error_number == 0) continue;
-    text += fmt::format("  worker {} on {}: {} acknowledged, {} failed", one.worker, one.host, one.acknowledged, one.failed);
+    text += fmt::format("  worker {} on {}: {} acknowledged, {} failed", one.worker, one.host, one.acknowledged,
+                        one.failed);
     if (one.error_number != 0) text += fmt::format(": {}; the others have the rest", std::strerror(one.error_number));
     text += '\n';
   }
   for (const command::ShareReport& one : stripe.shares) {
     if (!all) continue;
-    text += fmt::format("  share {}: {}, {} damaged, {} missing", one.share, count(one.chunks, "chunk"), one.damaged, one.missing);
+    text += fmt::format("  share {}: {}, {} damaged, {} missing", one.share, count(one.chunks, "chunk"), one.damaged,
+                        one.missing);
     text += one.rank < 0 ? "\n" : fmt::format(" (rank {} on {})\n", one.rank, one.host);
   }
   return text;

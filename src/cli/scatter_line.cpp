@@ -42,7 +42,7 @@ constexpr std::string_view kExamples =
       on this machine, a folder for each worker and a file for each chunk
 )";
 
-constexpr CommandLine::About kAbout = {"scatter", "stripe files over many ranks, each chunk acknowledged",
+constexpr CommandLine::About kAbout = {"scatter", "stripe files over many ranks",
                                        "argosy scatter [OPTIONS] FILE... DIR", kHelp, kExamples};
 
 class ScatterLine : public CommandLine {
@@ -52,7 +52,8 @@ class ScatterLine : public CommandLine {
 
   void add_options(CLI::App& app) override {
     add_text(app, values_, "--parity", "K", "how many workers' shares may be lost (0)");
-    add_text(app, values_, "--layout", "LAYOUT", "stripe: a file for each worker; chunks: a file\nfor each chunk (stripe)");
+    add_text(app, values_, "--layout", "LAYOUT",
+             "stripe: a file for each worker; chunks: a file\nfor each chunk (stripe)");
     app.add_flag("--root-too", scatter_.root_too, "rank 0 keeps a share as well");
     add_source_options(app, values_, scatter_.from0);
   }

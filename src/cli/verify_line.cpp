@@ -33,9 +33,7 @@ constexpr CommandLine::About kAbout = {"verify", "check the shares of a striped 
 class VerifyLine : public CommandLine {
  public:
   const About& about() const override { return kAbout; }
-  void add_options(CLI::App& app) override {
-    app.add_flag("--stripes", stripes_, "the name is a striped file's");
-  }
+  void add_options(CLI::App& app) override { app.add_flag("--stripes", stripes_, "the name is a striped file's"); }
 
   command::CommandOptions read(const CLI::App& /*app*/, std::vector<std::string> names) const override {
     if (!stripes_) throw usage("verify: what is verified are stripes: --stripes DIR/NAME");

@@ -78,8 +78,13 @@ class Gather {
     const std::int64_t size = span_.end;
     if (asked_.range->offset > size) {
       if (job_.me == 0) {
-        job_.report_failure({Kind::kUsage, found_->manifest.file.path, -1, {}, 0,
-                             fmt::format("--range begins at {}, behind the file's {} bytes", asked_.range->offset, size)});
+        job_.report_failure(
+            {Kind::kUsage,
+             found_->manifest.file.path,
+             -1,
+             {},
+             0,
+             fmt::format("--range begins at {}, behind the file's {} bytes", asked_.range->offset, size)});
       }
       return false;
     }
@@ -147,7 +152,8 @@ class Gather {
         digest = adds_up ? base::close_digest(collected_.counts.sum, length) : writer_->written_digest(0, length);
         if (!digest) throw base::Error(Kind::kDestination, asked_.out, EIO, "can't be read again");
         if (span_.whole && *digest != manifest.digest) {
-          throw base::Error(Kind::kIntegrity, asked_.out, 0, "the digest is not the file's, though every chunk's is right");
+          throw base::Error(Kind::kIntegrity, asked_.out, 0,
+                            "the digest is not the file's, though every chunk's is right");
         }
         writer_->commit(0, length, *digest);
         if (job_.options.common.fsync) folder_->sync();
@@ -200,8 +206,8 @@ class Gather {
 Report gather(const Options& options, const GatherOptions& asked, mpi::Session& session,
               const Surroundings& surroundings) {
   if (asked.to >= session.size()) {
-    return wrong_usage("gather", fmt::format("rank {} is out of range: the ranks are 0 to {}", asked.to,
-                                             session.size() - 1));
+    return wrong_usage("gather",
+                       fmt::format("rank {} is out of range: the ranks are 0 to {}", asked.to, session.size() - 1));
   }
   return Gather(options, asked, session, surroundings).run();
 }

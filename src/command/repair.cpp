@@ -94,7 +94,11 @@ class Repair {
       if (checked.losses < 0) {
         for (const ShareReport& share : stripe_->shares) {
           if (share.damaged + share.missing == 0) continue;
-          job_.report_failure({Kind::kIntegrity, shown, -1, {}, 0,
+          job_.report_failure({Kind::kIntegrity,
+                               shown,
+                               -1,
+                               {},
+                               0,
                                fmt::format("share {}: of {} chunks {} are damaged and {} are missing", share.share,
                                            share.chunks, share.damaged, share.missing)});
         }
@@ -132,9 +136,8 @@ class Repair {
         const bool named = std::find(site.ranks.begin(), site.ranks.end(), static_cast<int>(share)) != site.ranks.end();
         return std::tuple(!site.shares.contains(share), site.shares.size(), !named, site.ranks.front() == 0);
       };
-      const auto best = std::min_element(sites.begin(), sites.end(), [&](const auto& a, const auto& b) {
-        return worth(a.second) < worth(b.second);
-      });
+      const auto best = std::min_element(
+          sites.begin(), sites.end(), [&](const auto& a, const auto& b) { return worth(a.second) < worth(b.second); });
       Site& site = best->second;
       const bool named = std::find(site.ranks.begin(), site.ranks.end(), static_cast<int>(share)) != site.ranks.end();
       works.push_back({named ? static_cast<int>(share) : site.ranks.front(), static_cast<std::int64_t>(share)});
@@ -142,7 +145,8 @@ class Repair {
       site.beside_right = true;  // is put right along with the share
     }
     for (const auto& [place, site] : sites) {
-      if (site.has_folder && !site.beside_right && !site.shares.empty()) works.push_back({site.ranks.front(), kNoShare});
+      if (site.has_folder && !site.beside_right && !site.shares.empty())
+        works.push_back({site.ranks.front(), kNoShare});
     }
     return works;
   }

@@ -70,8 +70,8 @@ struct Report {
   bool explained = false;  // --explain: nothing was to be moved
   std::string limited_by;
   std::optional<StripeReport> stripe;  // commands that work on stripes
-  std::vector<base::Failure> errors;  // at most kErrorsKept
-  std::int64_t errors_total = 0;      // all of them, those not kept included
+  std::vector<base::Failure> errors;   // at most kErrorsKept
+  std::int64_t errors_total = 0;       // all of them, those not kept included
 };
 
 inline constexpr std::size_t kErrorsKept = 1000;

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/log.h"
-#include "command/sources.h"
 #include "command/scatter_worker.h"
+#include "command/sources.h"
 #include "command/stripe_job.h"
 #include "core/stripe_wire.h"
 #include "engine/dealer.h"
@@ -62,7 +62,8 @@ class Scatter {
   Report run() {
     if (job_.surroundings.observer != nullptr) job_.surroundings.observer->started();
     if (!take_memory()) {
-      return wrong_usage("scatter", "--memory has no room for chunks of this size with so many workers and this parity");
+      return wrong_usage("scatter",
+                         "--memory has no room for chunks of this size with so many workers and this parity");
     }
     const auto start = Clock::now();
     const std::int64_t files = scan();
@@ -123,7 +124,8 @@ class Scatter {
       open_ended = open_ended || entry.open_ended;
     }
     job_.phases.expect(open_ended ? -1 : bytes, static_cast<std::int64_t>(entries_.size()));
-    const bool any = std::any_of(entries_.begin(), entries_.end(), [](const core::Entry& entry) { return entry.readable(); });
+    const bool any =
+        std::any_of(entries_.begin(), entries_.end(), [](const core::Entry& entry) { return entry.readable(); });
     return job_.session.exchange(any ? static_cast<std::int64_t>(entries_.size()) : 0)[kRoot];
   }
 
@@ -164,7 +166,8 @@ class Scatter {
     }
     text = job_.session.exchange(text)[kRoot];
     std::string why;
-    const auto told = core::decode_stripe_manifest(std::string_view(text).substr(std::min<std::size_t>(1, text.size())), why);
+    const auto told =
+        core::decode_stripe_manifest(std::string_view(text).substr(std::min<std::size_t>(1, text.size())), why);
     if (!told) throw base::Error(Kind::kIntegrity, {}, kRoot, "what the root says of its file came damaged: " + why);
     attempt.manifest = *told;
     attempt.open_ended = text[0] == 'o';
@@ -279,7 +282,11 @@ class Scatter {
       // What came damaged again and again is no failure of the worker that says so.
       for (std::size_t i = 0; i < workers_.size() && job_.interrupted == 0; ++i) {
         if (dealer.books()[i].error_number != EBADMSG) continue;
-        job_.report_failure({Kind::kIntegrity, attempt.manifest.file.path, -1, {}, EBADMSG,
+        job_.report_failure({Kind::kIntegrity,
+                             attempt.manifest.file.path,
+                             -1,
+                             {},
+                             EBADMSG,
                              fmt::format("chunks for worker {} came damaged", workers_[i])});
       }
       return {};

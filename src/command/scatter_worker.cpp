@@ -31,13 +31,17 @@ std::int64_t ScatterWorker::error() const {
 void ScatterWorker::open_directory() {
   const std::string path =
       absolute(job_.options.start_directory, expand(asked_.directory, job_.me, job_.session.host(job_.me)));
-  run(works_, [&] { folder_.emplace(path, 0); }, "scan");
+  run(
+      works_, [&] { folder_.emplace(path, 0); }, "scan");
   const std::int64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
   const std::int64_t id = job_.session.exchange(now)[0];
   std::optional<file::Sign> sign;
-  run(folder_.has_value(), [&] { sign.emplace(*folder_, id, job_.me); }, "scan");
-  run(sign.has_value(), [&] { leader_ = sign->lowest(); }, "scan");
-  run(sign.has_value(), [&] { sign.reset(); }, "scan");
+  run(
+      folder_.has_value(), [&] { sign.emplace(*folder_, id, job_.me); }, "scan");
+  run(
+      sign.has_value(), [&] { leader_ = sign->lowest(); }, "scan");
+  run(
+      sign.has_value(), [&] { sign.reset(); }, "scan");
   lasting_ = failure_;
 }
 
@@ -51,7 +55,8 @@ void ScatterWorker::prepare(Attempt& attempt) {
   settings.fsync = job_.options.common.fsync;
   if (folder_) store_ = std::make_unique<file::ShareStore>(*folder_, attempt.manifest.file.path, settings);
   const std::int64_t table = attempt.open_ended ? 0 : stripe.rows() * static_cast<std::int64_t>(core::kRowBytes);
-  leads_ = run(folder_ && leader_ == job_.me, [&] { store_->prepare(table); }, "scan");
+  leads_ = run(
+      folder_ && leader_ == job_.me, [&] { store_->prepare(table); }, "scan");
   attempt.leads = job_.session.exchange(leads_ ? 1 : 0);
   // A leader whose own share has failed goes on leading.
   const bool led = folder_ && leader_ != kNobody && attempt.leads[static_cast<std::size_t>(leader_)] != 0;
@@ -59,7 +64,8 @@ void ScatterWorker::prepare(Attempt& attempt) {
     failure_ = {base::Kind::kDestination, folder_->path(), -1, {}, EIO, "the rank that leads this folder has failed"};
   }
   const std::int64_t bytes = attempt.open_ended || !works_ ? 0 : stripe.bytes_of(static_cast<std::uint32_t>(job_.me));
-  run(led && !failure_, [&] { store_->open(bytes); }, "scan");
+  run(
+      led && !failure_, [&] { store_->open(bytes); }, "scan");
   attempt.errors = job_.session.exchange(error());
 }
 

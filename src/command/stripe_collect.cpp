@@ -18,8 +18,8 @@ constexpr std::size_t kMostSlots = 24;
 
 // "share 2: 341 chunks can't be had: chunk_0000000001, chunk_0000000004, ..."
 std::string missing_line(std::uint32_t share, const engine::Missing& missing) {
-  std::string text = fmt::format("share {}: {} chunk{} can't be had:", share, missing.count,
-                                 missing.count == 1 ? "" : "s");
+  std::string text =
+      fmt::format("share {}: {} chunk{} can't be had:", share, missing.count, missing.count == 1 ? "" : "s");
   for (const std::string& name : missing.chunks) text += ' ' + name;
   if (missing.count > static_cast<std::int64_t>(missing.chunks.size())) text += " ...";
   return text;
@@ -38,14 +38,19 @@ bool take_memory(StripeJob& job, const core::StripeManifest& manifest, int cente
     if (job.allocate(parcels, center, 2, kMostSlots, sums)) return true;
   }
   if (job.me == 0) {
-    job.report_failure({base::Kind::kUsage, manifest.file.path, -1, {}, 0,
-                        fmt::format("its chunks have {} bytes: --memory {} is too little", manifest.chunk_size, memory)});
+    job.report_failure(
+        {base::Kind::kUsage,
+         manifest.file.path,
+         -1,
+         {},
+         0,
+         fmt::format("its chunks have {} bytes: --memory {} is too little", manifest.chunk_size, memory)});
   }
   return false;
 }
 
-Collected collect(StripeJob& job, const FoundStripe& found, file::StripeShelf& shelf, const Parcels& parcels, int center,
-                  core::CellSink* sink, engine::Collector::Settings settings, const std::string& shown) {
+Collected collect(StripeJob& job, const FoundStripe& found, file::StripeShelf& shelf, const Parcels& parcels,
+                  int center, core::CellSink* sink, engine::Collector::Settings settings, const std::string& shown) {
   engine::Pool server_pool = job.worker_pool();
   core::Transport& transport = job.session.transport();
   engine::StripeServer server(transport, job.phases.workers(), server_pool, shelf, center,

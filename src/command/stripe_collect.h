@@ -23,7 +23,7 @@ struct Collected {
 
 // Collective. `sink` is rank `center`'s and null elsewhere; the other settings matter there only. Failures are reported
 // on `center`, under `shown`.
-Collected collect(StripeJob& job, const FoundStripe& found, file::StripeShelf& shelf, const Parcels& parcels, int center,
-                  core::CellSink* sink, engine::Collector::Settings settings, const std::string& shown);
+Collected collect(StripeJob& job, const FoundStripe& found, file::StripeShelf& shelf, const Parcels& parcels,
+                  int center, core::CellSink* sink, engine::Collector::Settings settings, const std::string& shown);
 
 }  // namespace argosy::command

@@ -70,9 +70,9 @@ struct Candidate {
   bool seems_whole() const {
     std::size_t gone = 0;
     for (const std::uint32_t worker : manifest.workers) {
-      const bool failed = std::any_of(manifest.failed.begin(), manifest.failed.end(), [&](const core::FailedWorker& one) {
-        return one.worker == worker && one.kept == 0;
-      });
+      const bool failed =
+          std::any_of(manifest.failed.begin(), manifest.failed.end(),
+                      [&](const core::FailedWorker& one) { return one.worker == worker && one.kept == 0; });
       if (!failed && !shares.contains(worker)) ++gone;
     }
     return gone <= static_cast<std::size_t>(manifest.losses) || manifest.file.size == 0;
@@ -92,9 +92,8 @@ std::optional<Candidate> choose(const std::vector<FolderSeen>& folders, const st
     ++candidate.folders;
     candidate.shares.insert(one.folder.shares.begin(), one.folder.shares.end());
   }
-  const auto best = std::max_element(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
-    return a.second.merit() < b.second.merit();
-  });
+  const auto best = std::max_element(candidates.begin(), candidates.end(),
+                                     [](const auto& a, const auto& b) { return a.second.merit() < b.second.merit(); });
   if (best == candidates.end()) return std::nullopt;
   return best->second;
 }
@@ -162,11 +161,16 @@ std::optional<FoundStripe> find_stripe(StripeJob& job, const StripeName& asked, 
   if (!best) {
     if (job.me == 0 && found.folders.empty()) {
       job.report_failure(base::system_error(Kind::kSource, asked.directory + '/' + asked.name, ENOENT,
-                                            "no rank sees a stripe of this name").failure());
+                                            "no rank sees a stripe of this name")
+                             .failure());
     } else if (job.me == 0) {
       const FolderSeen& first = found.folders.front();
       std::string why = first.folder.manifest.empty() ? first.folder.why : "is another file's";
-      job.report_failure({Kind::kIntegrity, first.folder.path + '/' + core::kManifestName, -1, {}, 0,
+      job.report_failure({Kind::kIntegrity,
+                          first.folder.path + '/' + core::kManifestName,
+                          -1,
+                          {},
+                          0,
                           "no rank has a manifest that is right; this one " + why});
     }
     return std::nullopt;
@@ -182,7 +186,11 @@ std::optional<FoundStripe> find_stripe(StripeJob& job, const StripeName& asked, 
   see(found, job);
   if (found.sight.tables.empty() && found.manifest.stripe().rows() > 0) {
     if (job.me == 0) {
-      job.report_failure({Kind::kIntegrity, asked.directory + '/' + asked.name, -1, {}, 0,
+      job.report_failure({Kind::kIntegrity,
+                          asked.directory + '/' + asked.name,
+                          -1,
+                          {},
+                          0,
                           std::string("no rank sees a ") + core::kTableName + " of it"});
     }
     return std::nullopt;

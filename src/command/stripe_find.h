@@ -1,5 +1,5 @@
-// Finds a stripe: every rank looks into the folders that it sees, and all come to the same idea of which stripe is meant
-// and who has what of it.
+// Finds a stripe: every rank looks into the folders that it sees, and all come to the same idea of which stripe is
+// meant and who has what of it.
 #pragma once
 
 #include <optional>

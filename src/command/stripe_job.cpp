@@ -10,8 +10,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kSmallChunk = 32 * 1024;     // up to here several travel together,
-constexpr std::int64_t kBundleBytes = 64 * 1024;    // about so many bytes
+constexpr std::int64_t kSmallChunk = 32 * 1024;   // up to here several travel together,
+constexpr std::int64_t kBundleBytes = 64 * 1024;  // about so many bytes
 constexpr std::size_t kMemoryPage = 4096;
 constexpr std::size_t kWorkerSlots = 4;
 
@@ -47,8 +47,7 @@ double StripeJob::seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-bool StripeJob::allocate(const Parcels& parcels, int center, std::size_t least, std::size_t most,
-                         std::size_t reserve) {
+bool StripeJob::allocate(const Parcels& parcels, int center, std::size_t least, std::size_t most, std::size_t reserve) {
   parcels_ = parcels;
   const auto memory = static_cast<std::size_t>(options.common.memory);
   std::size_t neighbours = 0;
@@ -72,13 +71,9 @@ bool StripeJob::allocate(const Parcels& parcels, int center, std::size_t least, 
   return true;
 }
 
-engine::Pool StripeJob::center_pool() const {
-  return {memory_.first(center_slots_ * parcels_.slot), parcels_.slot};
-}
+engine::Pool StripeJob::center_pool() const { return {memory_.first(center_slots_ * parcels_.slot), parcels_.slot}; }
 
-engine::Pool StripeJob::worker_pool() const {
-  return {memory_.subspan(center_slots_ * parcels_.slot), parcels_.slot};
-}
+engine::Pool StripeJob::worker_pool() const { return {memory_.subspan(center_slots_ * parcels_.slot), parcels_.slot}; }
 
 mpi::Verdict StripeJob::run_task(const std::function<void()>& task, const char* phase) {
   const mpi::Verdict verdict = phases.run_task(phase, task, [] { return mpi::Verdict{}; });

@@ -34,7 +34,8 @@ class StripeJob {
 
   static constexpr int kEveryRank = -1;
   // Collective, blocks: takes this rank's memory. `center` is the rank that deals or collects (or every rank, in turn),
-  // and wants up to `most` slots, at least `least`; `reserve` bytes of its part stay unused. False, on every rank, where --memory has no room.
+  // and wants up to `most` slots, at least `least`; `reserve` bytes of its part stay unused. False, on every rank,
+  // where --memory has no room.
   bool allocate(const Parcels& parcels, int center, std::size_t least, std::size_t most, std::size_t reserve);
   // This rank's slots as the center (none elsewhere), and those for its part as a worker.
   engine::Pool center_pool() const;

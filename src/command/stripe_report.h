@@ -34,10 +34,10 @@ struct StripeReport {
   std::int64_t chunks = 0;  // of the file, without parity
   int workers = 0;
   int parity = 0;
-  int losses = -1;             // shares that may (still) be lost; -1: the file can't be had
-  std::int64_t moved = 0;      // chunks that are not where the rule deals them
-  std::int64_t rebuilt = 0;    // chunks that were made from others
-  std::int64_t damaged = 0;    // chunks that were found damaged or could not be read
+  int losses = -1;                      // shares that may (still) be lost; -1: the file can't be had
+  std::int64_t moved = 0;               // chunks that are not where the rule deals them
+  std::int64_t rebuilt = 0;             // chunks that were made from others
+  std::int64_t damaged = 0;             // chunks that were found damaged or could not be read
   std::vector<ReceiptReport> receipts;  // scatter
   std::vector<ShareReport> shares;      // verify and repair
 };

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <set>
+#include <tuple>
 
 #include "command/stripe_check.h"
 #include "command/stripe_collect.h"
@@ -24,7 +26,10 @@ void report_damage(StripeJob& job, const FoundStripe& found, const Checked& chec
     say(shown, fmt::format("share {}: of {} chunks {} are damaged and {} are missing", share, state.chunks,
                            state.damaged, state.missing));
   }
+  std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> seen;
   for (const FolderSeen& one : found.folders) {
+    // Several ranks may see one folder.
+    if (!seen.emplace(job.session.host(one.seen.rank), one.folder.device, one.folder.inode).second) continue;
     const std::string where = fmt::format("on {}", job.session.host(one.seen.rank));
     if (!one.folder.why.empty()) {
       say(one.folder.path + '/' + core::kManifestName, fmt::format("{} ({})", one.folder.why, where));

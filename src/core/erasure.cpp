@@ -25,9 +25,7 @@ unsigned char* octets(std::byte* bytes) { return reinterpret_cast<unsigned char*
 }  // namespace
 
 Combination::Combination(int inputs, std::vector<unsigned char> factors)
-    : inputs_(inputs),
-      outputs_(static_cast<int>(factors.size()) / inputs),
-      tables_(kTableBytes * factors.size()) {
+    : inputs_(inputs), outputs_(static_cast<int>(factors.size()) / inputs), tables_(kTableBytes * factors.size()) {
   ec_init_tables(inputs_, outputs_, factors.data(), tables_.data());
 }
 

@@ -1,6 +1,6 @@
-// Reed-Solomon over GF(2^8), by ISA-L: the parity chunks of a group, and its chunks again from any as many of them as it
-// has data. The generator is the identity over a Cauchy matrix (gf_gen_cauchy1_matrix), of which every square part can be
-// inverted.
+// Reed-Solomon over GF(2^8), by ISA-L: the parity chunks of a group, and its chunks again from any as many of them as
+// it has data. The generator is the identity over a Cauchy matrix (gf_gen_cauchy1_matrix), of which every square part
+// can be inverted.
 #pragma once
 
 #include <cstddef>
@@ -32,8 +32,8 @@ class Combination {
 // Parity from data.
 Combination encoder(int data, int parity);
 
-// The chunks `lost` of a group from `survivors`, `data` of them: indices as in Cell, data first. Nothing where these can't
-// be had from those.
+// The chunks `lost` of a group from `survivors`, `data` of them: indices as in Cell, data first. Nothing where these
+// can't be had from those.
 std::optional<Combination> decoder(int data, int parity, std::span<const int> survivors, std::span<const int> lost);
 
 }  // namespace argosy::core

@@ -15,8 +15,9 @@ Stripe::Stripe(std::int64_t size, std::int64_t chunk_size, std::vector<std::uint
       chunk_size_(chunk_size),
       workers_(std::move(workers)),
       parity_(parity),
-      data_(static_cast<int>(parity == 0 ? static_cast<std::int64_t>(workers_.size())
-                                         : std::min(static_cast<std::int64_t>(workers_.size()) - parity, kWidestGroup))),
+      data_(static_cast<int>(parity == 0
+                                 ? static_cast<std::int64_t>(workers_.size())
+                                 : std::min(static_cast<std::int64_t>(workers_.size()) - parity, kWidestGroup))),
       chunks_(size / chunk_size + (size % chunk_size != 0 ? 1 : 0)),
       groups_((chunks_ + data_ - 1) / data_) {}
 

@@ -28,7 +28,7 @@ inline constexpr std::size_t kMostStripeWorkers = 65535;
 // What a row is.
 struct Cell {
   std::int64_t group = 0;
-  int index = 0;            // in the group: data chunks from 0, parity chunk j at Stripe::data() + j
+  int index = 0;  // in the group: data chunks from 0, parity chunk j at Stripe::data() + j
   bool parity = false;
   std::int64_t number = 0;  // of a data chunk: its number in the file; of a parity chunk: its number in the group
   std::int64_t offset = 0;  // in the file, of a data chunk or of the group's first

@@ -1,5 +1,5 @@
-// Where the chunks of a stripe go, and where they come from: what a kind of storage must offer for the engine to deal and
-// collect them.
+// Where the chunks of a stripe go, and where they come from: what a kind of storage must offer for the engine to deal
+// and collect them.
 #pragma once
 
 #include <cstddef>

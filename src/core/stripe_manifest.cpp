@@ -46,24 +46,25 @@ std::string checksum(const json& document) {
 
 json content(const StripeManifest& manifest) {
   const Stripe stripe = manifest.stripe();
-  json document = {{"format", "argosy stripe"},
-                   {"version", kVersion},
-                   {"name", base::utf8_or_replacement(manifest.file.path)},
-                   {"size", manifest.file.size},
-                   {"mode", manifest.file.mode},
-                   {"uid", manifest.file.uid},
-                   {"gid", manifest.file.gid},
-                   {"mtime", {{"seconds", manifest.file.mtime.seconds}, {"nanoseconds", manifest.file.mtime.nanoseconds}}},
-                   {"digest", base::to_string(manifest.digest)},
-                   {"generation", manifest.generation},
-                   {"created", manifest.created},
-                   {"chunk_size", manifest.chunk_size},
-                   {"chunks", stripe.chunks()},
-                   {"layout", manifest.layout == StripeLayout::kStripe ? "stripe" : "chunks"},
-                   {"dealing", {{"rule", "round-robin"}, {"workers", manifest.workers}, {"moved", manifest.moved}}},
-                   {"parity", {{"code", "reed-solomon-cauchy"}, {"data", stripe.data()}, {"parity", manifest.parity}}},
-                   {"losses", manifest.losses},
-                   {"table", {{"rows", stripe.rows()}, {"digest", base::to_string(manifest.table_digest)}}}};
+  json document = {
+      {"format", "argosy stripe"},
+      {"version", kVersion},
+      {"name", base::utf8_or_replacement(manifest.file.path)},
+      {"size", manifest.file.size},
+      {"mode", manifest.file.mode},
+      {"uid", manifest.file.uid},
+      {"gid", manifest.file.gid},
+      {"mtime", {{"seconds", manifest.file.mtime.seconds}, {"nanoseconds", manifest.file.mtime.nanoseconds}}},
+      {"digest", base::to_string(manifest.digest)},
+      {"generation", manifest.generation},
+      {"created", manifest.created},
+      {"chunk_size", manifest.chunk_size},
+      {"chunks", stripe.chunks()},
+      {"layout", manifest.layout == StripeLayout::kStripe ? "stripe" : "chunks"},
+      {"dealing", {{"rule", "round-robin"}, {"workers", manifest.workers}, {"moved", manifest.moved}}},
+      {"parity", {{"code", "reed-solomon-cauchy"}, {"data", stripe.data()}, {"parity", manifest.parity}}},
+      {"losses", manifest.losses},
+      {"table", {{"rows", stripe.rows()}, {"digest", base::to_string(manifest.table_digest)}}}};
   if (!base::is_utf8(manifest.file.path)) document["name_hex"] = to_hex(manifest.file.path);
   json failed = json::array();
   for (const FailedWorker& one : manifest.failed) {
@@ -112,8 +113,9 @@ StripeManifest read(const json& document) {
   manifest.file.mtime.nanoseconds = number_in<std::int32_t>(mtime.at("nanoseconds"), 0, 999'999'999);
   manifest.digest = digest_in(document.at("digest"));
   manifest.generation = document.at("generation").get<std::string>();
-  require(manifest.generation.size() == kGenerationDigits && from_hex(manifest.generation).size() * 2 == kGenerationDigits,
-          "a generation that is none");
+  require(
+      manifest.generation.size() == kGenerationDigits && from_hex(manifest.generation).size() * 2 == kGenerationDigits,
+      "a generation that is none");
   manifest.created = number_in<std::int64_t>(document.at("created"), INT64_MIN, INT64_MAX);
   manifest.chunk_size = number_in<std::int64_t>(document.at("chunk_size"), 1, kLargest);
   const json& layout = document.at("layout");
@@ -148,9 +150,7 @@ StripeManifest read(const json& document) {
 
 }  // namespace
 
-std::uint64_t StripeManifest::key() const {
-  return base::checksum_of(std::as_bytes(std::span(generation)));
-}
+std::uint64_t StripeManifest::key() const { return base::checksum_of(std::as_bytes(std::span(generation))); }
 
 std::string encode_stripe_manifest(const StripeManifest& manifest) {
   json document = content(manifest);

@@ -24,9 +24,9 @@ struct FailedWorker {
 };
 
 struct StripeManifest {
-  Entry file;  // name, size, mode, owner, mtime
-  std::string generation;        // 32 hexadecimal digits, others in each run
-  std::int64_t created = 0;      // nanoseconds since 1970: of two whole stripes the later one counts
+  Entry file;                // name, size, mode, owner, mtime
+  std::string generation;    // 32 hexadecimal digits, others in each run
+  std::int64_t created = 0;  // nanoseconds since 1970: of two whole stripes the later one counts
   std::int64_t chunk_size = 0;
   StripeLayout layout = StripeLayout::kStripe;
   std::vector<std::uint32_t> workers;  // in dealing order

@@ -110,7 +110,8 @@ std::optional<Deal> decode_deal(std::span<const std::byte> message, std::size_t 
     one.length = reader.get<std::uint32_t>();
     one.offset = reader.get<std::int64_t>();
     one.digest = get_digest(reader);
-    if (!place || one.row < 0 || one.offset < 0 || one.at > deal.payload || one.length > deal.payload - one.at) return std::nullopt;
+    if (!place || one.row < 0 || one.offset < 0 || one.at > deal.payload || one.length > deal.payload - one.at)
+      return std::nullopt;
     one.place = *place;
     deal.chunks.push_back(one);
   }

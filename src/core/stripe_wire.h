@@ -28,10 +28,10 @@ struct Dealt {
 };
 
 struct Deal {
-  bool end = false;           // no more come, and then:
-  std::int64_t rows = -1;     // of the table, all of them; -1: the stripe is given up
+  bool end = false;                // no more come, and then:
+  std::int64_t rows = -1;          // of the table, all of them; -1: the stripe is given up
   std::uint64_t memory = kInline;  // the payload's place in the sender's shared memory, or behind the head
-  std::uint32_t payload = 0;  // bytes
+  std::uint32_t payload = 0;       // bytes
   std::vector<Dealt> chunks;
 };
 
@@ -61,7 +61,8 @@ inline constexpr std::size_t kTableMessageBytes = kTableHeadBytes + static_cast<
 void encode_table_head(std::int64_t first_row, std::span<std::byte, kTableHeadBytes> into);
 std::optional<std::int64_t> decode_table_head(std::span<const std::byte> message);
 
-// --- gather: requests and replies -------------------------------------------------------------------------------------
+// --- gather: requests and replies
+// -------------------------------------------------------------------------------------
 
 enum class Ask : std::uint8_t {
   kRead = 1,   // the bytes of these chunks

@@ -18,11 +18,11 @@ namespace argosy::engine {
 
 // What was found of a share.
 struct ShareState {
-  std::int64_t chunks = 0;   // that the table gives it
+  std::int64_t chunks = 0;  // that the table gives it
   std::int64_t right = 0;
   std::int64_t damaged = 0;  // there, and not as they should be
   std::int64_t missing = 0;
-  int rank = -1;             // who has most of it
+  int rank = -1;  // who has most of it
 };
 
 class Checker {

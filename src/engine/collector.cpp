@@ -55,8 +55,8 @@ bool Collector::open_groups() {
   const std::size_t most = std::max(kMostGroups, 2 * settings_.client.bundle);
   bool any = false;
   while (!stopped_ && next_group_ < settings_.end_group && groups_.size() < most) {
-    const auto rebuilding = static_cast<std::size_t>(std::count_if(
-        groups_.begin(), groups_.end(), [](const GroupUse& group) { return !group->lost.empty(); }));
+    const auto rebuilding = static_cast<std::size_t>(
+        std::count_if(groups_.begin(), groups_.end(), [](const GroupUse& group) { return !group->lost.empty(); }));
     if (rebuilding >= most_rebuilding_ || !open(next_group_)) break;
     ++next_group_;
     any = true;
@@ -221,9 +221,8 @@ bool Collector::ask(const GroupUse& group) {
     wanted.length = static_cast<std::uint32_t>(one.cell.length);
     wanted.offset = one.cell.offset;
     wanted.digest = one.row.digest;
-    client_.ask(seen.rank, core::Ask::kRead, wanted, [this, group, index](const StripeClient::Answer& answer) {
-      arrived(group, index, answer);
-    });
+    client_.ask(seen.rank, core::Ask::kRead, wanted,
+                [this, group, index](const StripeClient::Answer& answer) { arrived(group, index, answer); });
     any = true;
   }
   return any;
@@ -325,7 +324,8 @@ void Collector::finish_rebuilt(const GroupUse& group) {
       [this, group, right, failure] {
         for (std::size_t i = 0; i < group->lost.size(); ++i) {
           const One& one = group->ones[group->lost[i]];
-          const auto bytes = std::span<const std::byte>(group->sums[i]).first(static_cast<std::size_t>(one.cell.length));
+          const auto bytes =
+              std::span<const std::byte>(group->sums[i]).first(static_cast<std::size_t>(one.cell.length));
           right->push_back(timed_digest(io_.meter(), bytes, one.cell.offset) == one.row.digest);
           if (!right->back()) continue;
           try {

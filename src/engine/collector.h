@@ -1,9 +1,10 @@
-// Brings chunks of a stripe together on one rank: asks whoever has been seen to have them, checks each, and rebuilds from
-// the rest of its group what nobody has right. For gather the wanted chunks are the file's, for repair those of a share.
+// Brings chunks of a stripe together on one rank: asks whoever has been seen to have them, checks each, and rebuilds
+// from the rest of its group what nobody has right. For gather the wanted chunks are the file's, for repair those of a
+// share.
 //
 // A group is collected as it is as long as nothing is found lost. Where something is, as many of its chunks as it has
-// data are added up into the lost ones as they come; one that turns out damaged then is lost too, and the group is begun
-// again without it.
+// data are added up into the lost ones as they come; one that turns out damaged then is lost too, and the group is
+// begun again without it.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ namespace argosy::engine {
 
 // What can't be had of a share.
 struct Missing {
-  std::int64_t count = 0;            // chunks
+  std::int64_t count = 0;           // chunks
   std::vector<std::string> chunks;  // the first of them, as their files are called in the layout chunks
 };
 
@@ -43,7 +44,7 @@ class Collector {
     StripeClient::Settings client;
   };
   struct Counts {
-    std::int64_t bytes = 0;    // put
+    std::int64_t bytes = 0;  // put
     std::int64_t chunks = 0;
     std::int64_t rebuilt = 0;  // chunks of these
     std::int64_t damaged = 0;  // chunks that were found so, or could not be read

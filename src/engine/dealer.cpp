@@ -106,6 +106,7 @@ void Dealer::queue(std::size_t worker, ParcelUse parcel) {
   parcel->unanswered = parcel->chunks.size();
   for (Chunk& chunk : parcel->chunks) chunk.answered = false;
   const std::size_t taker = choose(worker, parcel->chunks.front().cell.group);
+  for (Chunk& chunk : parcel->chunks) place(chunk, taker);
   // In the order of the file, so that nobody's rows are waited for long.
   auto& ready = peers_[taker].ready;
   const auto later = std::find_if(ready.begin(), ready.end(), [&](const ParcelUse& other) {
@@ -145,7 +146,6 @@ void Dealer::send(std::size_t worker) {
   core::Deal deal;
   deal.payload = static_cast<std::uint32_t>(parcel->payload);
   for (Chunk& chunk : parcel->chunks) {
-    chunk.position = peer.positions++;
     const core::Row row{chunk.digest, chunk.position, static_cast<std::uint32_t>(peer.worker.rank)};
     deal.chunks.push_back({chunk.row, core::place_of(chunk.cell, row), chunk.at,
                            static_cast<std::uint32_t>(chunk.cell.length), chunk.cell.offset, chunk.digest});
@@ -284,9 +284,9 @@ void Dealer::flush_rows() {
       holders_.clear();
     }
     page_.resize(page_.size() + core::kRowBytes);
-    core::encode_row(row, next_row_, settings_.key,
-                     std::span<std::byte, core::kRowBytes>(page_.data() + page_.size() - core::kRowBytes,
-                                                           core::kRowBytes));
+    core::encode_row(
+        row, next_row_, settings_.key,
+        std::span<std::byte, core::kRowBytes>(page_.data() + page_.size() - core::kRowBytes, core::kRowBytes));
     ++next_row_;
     if (next_row_ - page_first_ == core::kRowsAPage) send_page();
   }
@@ -294,8 +294,8 @@ void Dealer::flush_rows() {
 
 void Dealer::send_page() {
   auto message = std::make_shared<std::vector<std::byte>>(core::kTableHeadBytes + page_.size());
-  core::encode_table_head(page_first_, std::span<std::byte, core::kTableHeadBytes>(message->data(),
-                                                                                   core::kTableHeadBytes));
+  core::encode_table_head(page_first_,
+                          std::span<std::byte, core::kTableHeadBytes>(message->data(), core::kTableHeadBytes));
   std::memcpy(message->data() + core::kTableHeadBytes, page_.data(), page_.size());
   table_sum_ += base::digest_of(page_, page_first_ * static_cast<std::int64_t>(core::kRowBytes));
   for (const Peer& peer : peers_) {
@@ -354,8 +354,7 @@ void Dealer::send_end() {
   if (whole_) {
     if (!page_.empty()) send_page();
     counts_.digest = aligned_ ? base::close_digest(sum_, stripe_.size()) : stream_.finish();
-    counts_.table_digest =
-        base::close_digest(table_sum_, stripe_.rows() * static_cast<std::int64_t>(core::kRowBytes));
+    counts_.table_digest = base::close_digest(table_sum_, stripe_.rows() * static_cast<std::int64_t>(core::kRowBytes));
   }
   core::Deal deal;
   deal.end = true;

@@ -1,9 +1,10 @@
 // The root of a scatter: reads a file in order, makes its parity, deals the chunks to the workers, and books every
 // receipt. A chunk's slot is given back once its worker has acknowledged it; until then it can be dealt to another.
 //
-// Where a worker fails a chunk, that chunk and the rest of its share are dealt to the others, preferably to one that has
-// none of the chunk's group. What it has acknowledged before stays where it is. The table, one row a chunk, says who has
-// what; its rows go to every folder's leader as soon as all before them are acknowledged, so that no rank holds it.
+// Where a worker fails a chunk, that chunk and the rest of its share are dealt to the others, preferably to one that
+// has none of the chunk's group. What it has acknowledged before stays where it is. The table, one row a chunk, says
+// who has what; its rows go to every folder's leader as soon as all before them are acknowledged, so that no rank holds
+// it.
 //
 // Each message carries chunks for one worker: one, or many where they are small. To a neighbour that sees this rank's
 // memory only the head travels.
@@ -68,8 +69,8 @@ class Dealer {
     std::int64_t failed = 0;
     std::int32_t error_number = 0;  // of the first failure
   };
-  // All outlive the dealer. `workers` are in dealing order, `stripe` with their ranks; where the source is open-ended its
-  // size is the most that may come. `told` is called for every receipt, with the worker's place in `workers`.
+  // All outlive the dealer. `workers` are in dealing order, `stripe` with their ranks; where the source is open-ended
+  // its size is the most that may come. `told` is called for every receipt, with the worker's place in `workers`.
   Dealer(core::Transport& transport, Workers& io, Pool& pool, core::Source& source, std::uint64_t entry,
          core::Stripe stripe, std::vector<DealtWorker> workers, Settings settings,
          std::function<void(std::size_t worker, const core::Cell& cell, std::int32_t error_number)> told);
@@ -94,13 +95,15 @@ class Dealer {
   std::pair<int, std::string> waits_for() const;
 
  private:
+  static constexpr std::size_t kNoHolder = SIZE_MAX;
   struct Chunk {
     std::int64_t row = 0;
     core::Cell cell;
     std::uint32_t at = 0;
     base::Digest digest;
-    std::uint64_t position = 0;
-    int damaged = 0;  // how often it arrived so
+    std::size_t holder = kNoHolder;  // the worker that it is for, and
+    std::uint64_t position = 0;      // where it goes in that one's share
+    int damaged = 0;                 // how often it arrived so
     bool answered = false;
   };
   // A message and what has become of it.
@@ -128,6 +131,7 @@ class Dealer {
     std::int64_t group = 0;
     std::vector<std::size_t> slots;
     std::vector<std::byte*> bytes;
+    std::vector<Chunk> chunks;  // placed once the group's data is
     std::mutex mutex;
     bool zeroed = false;
     int added = 0;
@@ -144,10 +148,13 @@ class Dealer {
   bool may_fill() const;
   bool fill_one();
   bool fill_band();
-  void read_one(std::int64_t chunk, std::size_t slot, Sums* sums, Filled& filled);
+  void read_one(Chunk one, std::size_t slot, Sums* sums, Filled& filled);
   void read_band(std::int64_t group, std::int64_t groups, const std::vector<std::size_t>& slots, Filled& filled);
   std::size_t read(std::int64_t offset, std::span<std::byte> into);
   void filled(Filled filled);
+  Chunk chunk_at(std::int64_t row);
+  void place(Chunk& chunk, std::size_t worker);
+  void place_parity(Sums& sums);
   void finish_sums(const std::shared_ptr<Sums>& sums);
   void size_known(std::int64_t size);
   std::size_t place_in_order(std::uint32_t rank) const;

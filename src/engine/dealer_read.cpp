@@ -40,8 +40,10 @@ bool Dealer::fill_one() {
     sums = sums_.at(group);
   }
   const std::size_t slot = *pool_.acquire();
-  const std::int64_t chunk = next_chunk_++;
+  // Reads end in any order; places in shares are given here, in the file's.
+  const Chunk chunk = chunk_at(stripe_.row_of_chunk(next_chunk_++));
   if (!settings_.open_ended) all_read_ = next_chunk_ == stripe_.chunks();
+  if (sums && chunk.cell.index + 1 == stripe_.data_in(group)) place_parity(*sums);
   ++reading_;
   auto result = std::make_shared<Filled>();
   io_.post([this, chunk, slot, sums, result] { read_one(chunk, slot, sums.get(), *result); },
@@ -53,15 +55,32 @@ bool Dealer::fill_one() {
   return true;
 }
 
+// A chunk, with its place in the share of the worker that the rule deals it to.
+Dealer::Chunk Dealer::chunk_at(std::int64_t row) {
+  Chunk chunk;
+  chunk.row = row;
+  chunk.cell = stripe_.cell(row);
+  place(chunk, place_in_order(stripe_.worker_of(chunk.cell)));
+  return chunk;
+}
+
+void Dealer::place(Chunk& chunk, std::size_t worker) {
+  if (chunk.holder == worker) return;
+  chunk.holder = worker;
+  chunk.position = peers_[worker].positions++;
+}
+
+void Dealer::place_parity(Sums& sums) {
+  const std::int64_t row = stripe_.first_row(sums.group) + stripe_.data_in(sums.group);
+  for (int i = 0; i < stripe_.parity(); ++i) sums.chunks.push_back(chunk_at(row + i));
+}
+
 std::size_t Dealer::read(std::int64_t offset, std::span<std::byte> into) {
   const Timed timed(io_.meter(), Work::kSource);
   return source_.read(entry_, offset, into);
 }
 
-void Dealer::read_one(std::int64_t chunk, std::size_t slot, Sums* sums, Filled& filled) {
-  Chunk one;
-  one.row = stripe_.row_of_chunk(chunk);
-  one.cell = stripe_.cell(one.row);
+void Dealer::read_one(Chunk one, std::size_t slot, Sums* sums, Filled& filled) {
   const std::span<std::byte> into(payload(slot), static_cast<std::size_t>(one.cell.length));
   try {
     const std::size_t got = read(one.cell.offset, into);
@@ -93,7 +112,7 @@ void Dealer::read_one(std::int64_t chunk, std::size_t slot, Sums* sums, Filled& 
   parcel->slot = slot;
   parcel->payload = static_cast<std::size_t>(filled.bytes);
   parcel->chunks.push_back(one);
-  filled.parcels.emplace_back(place_in_order(stripe_.worker_of(one.cell)), std::move(parcel));
+  filled.parcels.emplace_back(one.holder, std::move(parcel));
 }
 
 bool Dealer::fill_band() {
@@ -112,8 +131,7 @@ bool Dealer::fill_band() {
   return true;
 }
 
-void Dealer::read_band(std::int64_t group, std::int64_t groups, const std::vector<std::size_t>& slots,
-                       Filled& filled) {
+void Dealer::read_band(std::int64_t group, std::int64_t groups, const std::vector<std::size_t>& slots, Filled& filled) {
   const std::int64_t chunk_size = stripe_.chunk_size();
   const std::int64_t first = group * stripe_.data();
   const std::int64_t begin = first * chunk_size;
@@ -128,7 +146,7 @@ void Dealer::read_band(std::int64_t group, std::int64_t groups, const std::vecto
     if (!aligned_) stream_.add(data);
     const core::Stripe stripe(filled.end ? begin + filled.bytes : stripe_.size(), chunk_size, stripe_.workers(),
                               stripe_.parity());
-    const auto place = [&](std::int64_t row) -> Chunk& {
+    const auto put = [&](std::int64_t row) -> Chunk& {
       Chunk chunk;
       chunk.row = row;
       chunk.cell = stripe.cell(row);
@@ -152,7 +170,7 @@ void Dealer::read_band(std::int64_t group, std::int64_t groups, const std::vecto
       const int count = stripe.data_in(one);
       std::vector<std::pair<int, std::span<const std::byte>>> inputs;
       for (int i = 0; i < count; ++i) {
-        Chunk& chunk = place(row + i);
+        Chunk& chunk = put(row + i);
         const auto bytes = data.subspan(static_cast<std::size_t>(chunk.cell.offset - begin),
                                         static_cast<std::size_t>(chunk.cell.length));
         std::memcpy(at(chunk), bytes.data(), bytes.size());
@@ -161,7 +179,7 @@ void Dealer::read_band(std::int64_t group, std::int64_t groups, const std::vecto
       }
       std::vector<Chunk*> parity;
       for (int i = 0; i < stripe.parity(); ++i) {
-        Chunk& chunk = place(row + count + i);
+        Chunk& chunk = put(row + count + i);
         std::memset(at(chunk), 0, static_cast<std::size_t>(chunk.cell.length));
         sums.push_back(at(chunk));
         parity.push_back(&chunk);
@@ -230,27 +248,26 @@ void Dealer::finish_sums(const std::shared_ptr<Sums>& sums) {
   if (sums->added < width) return;
   sums_.erase(sums->group);
   ++reading_;
-  auto result = std::make_shared<Filled>();
-  const std::int64_t row = stripe_.first_row(sums->group) + width;
-  std::vector<core::Cell> cells;
-  std::vector<std::size_t> workers;
+  // The last group of a file whose end was not known may have less data than was planned for: its parity's rows are
+  // others then, its workers are not.
+  if (sums->chunks.empty()) place_parity(*sums);
   for (int i = 0; i < stripe_.parity(); ++i) {
-    cells.push_back(stripe_.cell(row + i));
-    workers.push_back(place_in_order(stripe_.worker_of(cells.back())));
+    Chunk& chunk = sums->chunks[static_cast<std::size_t>(i)];
+    chunk.row = stripe_.first_row(sums->group) + width + i;
+    chunk.cell = stripe_.cell(chunk.row);
   }
+  auto result = std::make_shared<Filled>();
   io_.post(
-      [this, sums, row, cells, workers, result] {
-        for (std::size_t i = 0; i < cells.size(); ++i) {
+      [this, sums, result] {
+        for (std::size_t i = 0; i < sums->chunks.size(); ++i) {
+          Chunk& chunk = sums->chunks[i];
           auto parcel = std::make_shared<Parcel>();
           parcel->slot = sums->slots[i];
-          parcel->payload = static_cast<std::size_t>(cells[i].length);
-          Chunk chunk;
-          chunk.row = row + static_cast<std::int64_t>(i);
-          chunk.cell = cells[i];
-          chunk.digest = timed_digest(io_.meter(), std::span<const std::byte>(sums->bytes[i], parcel->payload),
-                                      cells[i].offset);
+          parcel->payload = static_cast<std::size_t>(chunk.cell.length);
+          chunk.digest =
+              timed_digest(io_.meter(), std::span<const std::byte>(sums->bytes[i], parcel->payload), chunk.cell.offset);
           parcel->chunks.push_back(chunk);
-          result->parcels.emplace_back(workers[i], std::move(parcel));
+          result->parcels.emplace_back(chunk.holder, std::move(parcel));
         }
       },
       [this, result] {

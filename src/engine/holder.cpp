@@ -52,11 +52,11 @@ bool Holder::post_receives() {
       into = pool_.bytes(*buffer->slot);
     }
     buffer->message = messages_++;
-    buffer->ticket = transport_.receive(settings_.root, core::Tag::kStripe, into,
-                                        [this, buffer, into](int, std::size_t bytes) {
-                                          std::erase(posted_, buffer);
-                                          arrived(buffer->message, into.first(bytes), buffer->slot);
-                                        });
+    buffer->ticket =
+        transport_.receive(settings_.root, core::Tag::kStripe, into, [this, buffer, into](int, std::size_t bytes) {
+          std::erase(posted_, buffer);
+          arrived(buffer->message, into.first(bytes), buffer->slot);
+        });
     posted_.push_back(std::move(buffer));
     any = true;
   }
@@ -137,11 +137,10 @@ bool Holder::send_receipts() {
 
 void Holder::receive_table() {
   table_.resize(core::kTableMessageBytes);
-  table_ticket_ =
-      transport_.receive(settings_.root, core::Tag::kTable, table_, [this](int, std::size_t bytes) {
-        table_ticket_.reset();
-        table_arrived(std::span(table_).first(bytes));
-      });
+  table_ticket_ = transport_.receive(settings_.root, core::Tag::kTable, table_, [this](int, std::size_t bytes) {
+    table_ticket_.reset();
+    table_arrived(std::span(table_).first(bytes));
+  });
 }
 
 void Holder::table_arrived(std::span<const std::byte> message) {

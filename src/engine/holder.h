@@ -1,5 +1,6 @@
-// A worker of a scatter: checks every chunk that it is dealt, has the I/O threads write it to its share, and acknowledges
-// it, stored or not. Whatever fails, it goes on receiving and answering; what comes after a failure it does not try.
+// A worker of a scatter: checks every chunk that it is dealt, has the I/O threads write it to its share, and
+// acknowledges it, stored or not. Whatever fails, it goes on receiving and answering; what comes after a failure it
+// does not try.
 #pragma once
 
 #include <atomic>
@@ -52,7 +53,7 @@ class Holder {
   struct Buffer {
     std::vector<std::byte> own;       // a head whose payload is the root's memory
     std::optional<std::size_t> slot;  // a whole message
-    std::uint64_t message = 0;  // the one that it is for: messages fill receives in the order of posting
+    std::uint64_t message = 0;        // the one that it is for: messages fill receives in the order of posting
     core::Transport::Ticket ticket = 0;
   };
   struct Stored {

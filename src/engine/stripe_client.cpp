@@ -102,8 +102,6 @@ void StripeClient::end() {
   }
 }
 
-int StripeClient::waits_for() const {
-  return unanswered_.empty() ? core::kNobody : unanswered_.begin()->second.first;
-}
+int StripeClient::waits_for() const { return unanswered_.empty() ? core::kNobody : unanswered_.begin()->second.first; }
 
 }  // namespace argosy::engine

@@ -26,8 +26,8 @@ class StripeClient {
   };
   struct Answer {
     int error_number = 0;
-    std::span<const std::byte> bytes;   // of kRead and kTable
-    std::shared_ptr<const void> use;    // keeps `bytes`
+    std::span<const std::byte> bytes;  // of kRead and kTable
+    std::shared_ptr<const void> use;   // keeps `bytes`
   };
   using Handler = std::function<void(Answer)>;
 

@@ -1,5 +1,5 @@
-// Answers for the folders of a stripe that this rank sees: reads chunks and rows of the table for whoever collects them,
-// or only looks whether they are right. One rank at a time collects; it tells the end.
+// Answers for the folders of a stripe that this rank sees: reads chunks and rows of the table for whoever collects
+// them, or only looks whether they are right. One rank at a time collects; it tells the end.
 #pragma once
 
 #include <cstdint>

@@ -20,7 +20,8 @@ class SharePatch final : public core::ShareSink {
  public:
   // `folder` is DIR and outlives the patch; NAME.argosy is in it. `share`: the one that is written, if any. Takes the
   // stripe's lock. Throws base::Error (kDestination).
-  SharePatch(const Folder& folder, const core::StripeManifest& manifest, std::optional<std::uint32_t> share, bool fsync);
+  SharePatch(const Folder& folder, const core::StripeManifest& manifest, std::optional<std::uint32_t> share,
+             bool fsync);
   // Takes away what was not put in place.
   ~SharePatch() override;
   SharePatch(const SharePatch&) = delete;

@@ -94,8 +94,10 @@ void ShareStore::prepare(std::int64_t table_bytes) {
     }
     for (const std::string& one : names_in(folder_.fd(), target_, shown)) {
       if (is_stripe_name(one)) continue;
-      throw base::Error(Kind::kDestination, shown, EEXIST, fmt::format("holds '{}', which is no part of a stripe; "
-                                                                       "it is not replaced", base::printable(one)));
+      throw base::Error(Kind::kDestination, shown, EEXIST,
+                        fmt::format("holds '{}', which is no part of a stripe; "
+                                    "it is not replaced",
+                                    base::printable(one)));
     }
   } else if (errno != ENOENT) {
     throw failure(shown, "can't be replaced");

@@ -2,8 +2,8 @@
 // the table and the manifest beside it. All is written into a folder beside the target, which takes the target's place
 // with one rename: an old stripe and a new one never mix. Workers that share a folder write into one.
 //
-// The order, which all workers keep: prepare (leaders), open, write, finish, publish (leaders); then either clean or, where
-// a leader could not publish, take_back. Everything blocks: for I/O threads.
+// The order, which all workers keep: prepare (leaders), open, write, finish, publish (leaders); then either clean or,
+// where a leader could not publish, take_back. Everything blocks: for I/O threads.
 #pragma once
 
 #include <cstdint>

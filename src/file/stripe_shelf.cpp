@@ -94,7 +94,8 @@ std::string read_text(const std::string& path, std::size_t most, std::string& wh
   const base::Fd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   struct stat status = {};
   if (!fd.valid() || fstat(fd.get(), &status) != 0) {
-    why = errno == ENOENT ? "is missing" : base::system_error(Kind::kSource, {}, errno, "can't be read").failure().message;
+    why = errno == ENOENT ? "is missing"
+                          : base::system_error(Kind::kSource, {}, errno, "can't be read").failure().message;
     return {};
   }
   if (!S_ISREG(status.st_mode) || status.st_size <= 0 || static_cast<std::size_t>(status.st_size) > most) {

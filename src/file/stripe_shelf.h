@@ -20,15 +20,15 @@ namespace argosy::file {
 // A folder NAME.argosy, and what it seems to hold.
 struct StripeFolder {
   std::string path;
-  bool own = false;             // it is where this rank would write
-  std::uint64_t device = 0;     // and
-  std::uint64_t inode = 0;      // tell it from others of this host
-  std::string manifest;         // its text where it is right, else empty,
-  std::string why;              // and why it is not
-  bool table = false;           // one is there, of the right length,
-  bool table_right = false;     // and all of it is right
+  bool own = false;          // it is where this rank would write
+  std::uint64_t device = 0;  // and
+  std::uint64_t inode = 0;   // tell it from others of this host
+  std::string manifest;      // its text where it is right, else empty,
+  std::string why;           // and why it is not
+  bool table = false;        // one is there, of the right length,
+  bool table_right = false;  // and all of it is right
   std::set<std::uint32_t> shares;
-  bool chunks = false;          // chunks of a share that nothing here tells
+  bool chunks = false;  // chunks of a share that nothing here tells
 };
 
 class StripeShelf final : public core::Shelf {

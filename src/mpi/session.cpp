@@ -187,8 +187,8 @@ std::vector<std::string> Session::exchange(const std::string& mine) {
   }
   std::vector<char> all(static_cast<std::size_t>(total));
   MPI_Request request = MPI_REQUEST_NULL;
-  check(MPI_Iallgatherv(mine.data(), static_cast<int>(mine.size()), MPI_CHAR, all.data(), lengths.data(),
-                        starts.data(), MPI_CHAR, impl_->world, &request),
+  check(MPI_Iallgatherv(mine.data(), static_cast<int>(mine.size()), MPI_CHAR, all.data(), lengths.data(), starts.data(),
+                        MPI_CHAR, impl_->world, &request),
         "MPI_Iallgatherv");
   wait(request, "MPI_Iallgatherv");
   std::vector<std::string> texts;

@@ -229,12 +229,12 @@ def test_bits_that_flip_on_their_way(place, scatter, gather):
 
 
 def test_interrupted(place, start):
-    mark, go = place / "mark", place / "go"
-    fault = {"op": "read", "path": "/src/", "nth": 5, "mark": mark, "wait": go}
-    job = start("scatter", "--chunk-size", "64KiB", place.file(size=4 * MI), place.out, ranks=3, fault=fault)
+    mark = place / "mark"
+    fault = {"op": "write", "path": "share_", "nth": 3, "mark": mark}
+    source = place.file(size=64 * MI)
+    job = start("scatter", "--chunk-size", "64KiB", "--bwlimit", "1M", source, place.out, ranks=3, fault=fault)
     until(mark.exists, what="the mark")
     job.signal(signal.SIGINT)
-    go.write_text("")
     result = job.wait()
     assert result.code == 130 and not folder(place.out).exists(), result
 
@@ -242,9 +242,10 @@ def test_interrupted(place, start):
 def test_one_run_at_a_time(place, start, scatter):
     mark, go = place / "mark", place / "go"
     fault = {"op": "read", "path": "/src/", "nth": 5, "mark": mark, "wait": go}
-    job = start("scatter", "--chunk-size", "64KiB", place.file(size=4 * MI), place.out, ranks=3, fault=fault)
+    source = place.file(size=4 * MI)
+    job = start("scatter", "--chunk-size", "64KiB", source, place.out, ranks=3, fault=fault)
     until(mark.exists, what="the mark")
-    second = scatter(place.file(size=4 * MI), place.out, ranks=3)
+    second = scatter(source, place.out, ranks=3)
     assert second.code == DESTINATION and "in use by another run" in second.text, second
     go.write_text("")
     assert job.wait().code == 0 and folder(place.out).exists()

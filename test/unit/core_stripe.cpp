@@ -190,8 +190,8 @@ TEST(StripeManifest, NonsenseIsRefused) {
     document.erase("checksum");
     change(document);
     const std::string body = document.dump();
-    document["checksum"] = base::to_string(base::close_digest(
-        base::digest_of(std::as_bytes(std::span(body)), 0), static_cast<std::int64_t>(body.size())));
+    document["checksum"] = base::to_string(
+        base::close_digest(base::digest_of(std::as_bytes(std::span(body)), 0), static_cast<std::int64_t>(body.size())));
     std::string why;
     return !core::decode_stripe_manifest(document.dump(), why);
   };
@@ -241,7 +241,8 @@ TEST(StripeWire, ComesBackAndDamageIsSeen) {
   EXPECT_EQ((*core::decode_receipts(told))[1].error_number, 28);
   std::mt19937 random(3);
   for (int i = 0; i < 4000; ++i) {
-    for (const std::vector<std::byte>* const whole : {static_cast<const std::vector<std::byte>*>(&message), &asked, &told}) {
+    for (const std::vector<std::byte>* const whole :
+         {static_cast<const std::vector<std::byte>*>(&message), &asked, &told}) {
       std::vector<std::byte> damaged = *whole;
       const std::size_t head = whole == &message ? 40 + 2 * 72 + 8 : damaged.size();
       damaged[random() % head] ^= std::byte{static_cast<unsigned char>(1U << (random() % 8))};

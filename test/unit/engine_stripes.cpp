@@ -1,5 +1,5 @@
-// Dealing and collecting over transports, shares and files in memory: who gets what, what is acknowledged, and that what
-// was scattered comes back whatever is lost in between.
+// Dealing and collecting over transports, shares and files in memory: who gets what, what is acknowledged, and that
+// what was scattered comes back whatever is lost in between.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -139,8 +139,7 @@ class World {
     how.bundle = bundle;
     how.open_ended = setting_.open_ended;
     how.key = manifest.key();
-    const std::int64_t size =
-        setting_.open_ended ? std::int64_t{1} << 61 : static_cast<std::int64_t>(content.size());
+    const std::int64_t size = setting_.open_ended ? std::int64_t{1} << 61 : static_cast<std::int64_t>(content.size());
     std::vector<engine::DealtWorker> dealt;
     for (const std::uint32_t worker : workers) dealt.push_back({static_cast<int>(worker), true, true});
     std::vector<std::unique_ptr<engine::Pool>> pools;
@@ -150,11 +149,11 @@ class World {
       const std::span<std::byte> whole_memory(memory[worker]);
       const auto part = whole_memory.subspan(16 * slot);
       pools.push_back(std::make_unique<engine::Pool>(part, slot));
-      holders.push_back(std::make_unique<engine::Holder>(
-          fabric[static_cast<int>(worker)], *io[worker], *pools.back(), shares[worker].get(),
-          shares[worker].get(), engine::Holder::Settings{0, bundle, true, 4}));
+      holders.push_back(std::make_unique<engine::Holder>(fabric[static_cast<int>(worker)], *io[worker], *pools.back(),
+                                                         shares[worker].get(), shares[worker].get(),
+                                                         engine::Holder::Settings{0, bundle, true, 4}));
     }
-    engine::Pool pool(std::span<std::byte>(memory[0]).first(16 * slot), slot);
+    engine::Pool pool{std::span<std::byte>{memory[0]}.first(16 * slot), slot};
     engine::Dealer dealer(fabric[0], *io[0], pool, source, 0, {size, setting_.chunk, workers, setting_.parity}, dealt,
                           how, [this](std::size_t worker, const core::Cell& cell, std::int32_t error_number) {
                             told.emplace_back(workers[worker], cell.parity ? -1 - cell.number : cell.number,
@@ -207,12 +206,12 @@ class World {
     for (int rank = 0; rank < setting_.ranks; ++rank) {
       const auto at = static_cast<std::size_t>(rank);
       pools.push_back(std::make_unique<engine::Pool>(std::span<std::byte>(memory[at]).first(4 * slot), slot));
-      servers.push_back(std::make_unique<engine::StripeServer>(
-          fabric[rank], *io[at], *pools.back(), shelves[at], collector,
-          engine::StripeServer::Settings{payload, bundle, 0}));
+      servers.push_back(std::make_unique<engine::StripeServer>(fabric[rank], *io[at], *pools.back(), shelves[at],
+                                                               collector,
+                                                               engine::StripeServer::Settings{payload, bundle, 0}));
     }
     const auto at = static_cast<std::size_t>(collector);
-    engine::Pool pool(std::span<std::byte>(memory[at]).subspan(4 * slot, 8 * slot), slot);
+    engine::Pool pool{std::span<std::byte>{memory[at]}.subspan(4 * slot, 8 * slot), slot};
     const auto all_served = [&] {
       return std::all_of(servers.begin(), servers.end(), [](const auto& server) { return server->done(); });
     };
