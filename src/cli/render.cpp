@@ -92,7 +92,9 @@ std::string result_line(const command::Report& report) {
                                                : base::printable(report.name);
   std::string line = fmt::format("{} {}: {} bytes", past_tense(report.command), what, read);
   if (read >= 1024) line += fmt::format(" ({})", format_size(read));
-  line += fmt::format(" read, {} written and verified, {}", written, format_seconds(report.seconds.total));
+  line += report.command == "verify" ? fmt::format(" read and checked")
+                                     : fmt::format(" read, {} written and verified", written);
+  line += ", " + format_seconds(report.seconds.total);
   if (report.bytes_moved == 0 && report.bytes > 0 && !report.stripe) {
     line += ", already in place";
   } else if (report.bytes_moved > 0 && report.seconds.total > 0) {

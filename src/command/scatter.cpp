@@ -222,7 +222,10 @@ class Scatter {
         status.waits_for = me_;
         status.what = "its own disk";
       }
-      if (dealer) status.bytes = moved_before_ + dealer->counts().bytes_read;
+      if (dealer) {
+        status.bytes = moved_before_ + dealer->counts().bytes_read;
+        status.files = static_cast<std::uint64_t>(job_.report.files);
+      }
       return status;
     };
     job_.interrupted = std::max(job_.interrupted, job_.phases.run(phase).interrupted);

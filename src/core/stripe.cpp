@@ -50,15 +50,11 @@ std::uint32_t Stripe::worker_of(const Cell& cell) const {
   return workers_[static_cast<std::size_t>(nth % count)];
 }
 
-std::int64_t Stripe::rows_of(std::uint32_t worker) const {
-  std::int64_t count = 0;
-  for (std::int64_t row = 0; row < rows(); ++row) count += worker_of(cell(row)) == worker ? 1 : 0;
-  return count;
-}
-
 std::int64_t Stripe::bytes_of(std::uint32_t worker) const {
-  std::int64_t bytes = 0;
-  for (std::int64_t row = 0; row < rows(); ++row) {
+  // Where groups are as wide as there are workers, each but the last gives everybody one whole chunk.
+  const bool even = width() == static_cast<int>(workers_.size()) && groups_ > 0;
+  std::int64_t bytes = even ? (groups_ - 1) * chunk_size_ : 0;
+  for (std::int64_t row = even ? first_row(groups_ - 1) : 0; row < rows(); ++row) {
     const Cell one = cell(row);
     if (worker_of(one) == worker) bytes += one.length;
   }

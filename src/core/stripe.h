@@ -62,8 +62,7 @@ class Stripe {
   Cell cell(std::int64_t row) const;
   // The worker that the rule deals a row to.
   std::uint32_t worker_of(const Cell& cell) const;
-  // The rows, and the bytes, that the rule deals to `worker`.
-  std::int64_t rows_of(std::uint32_t worker) const;
+  // The bytes that the rule deals to `worker`.
   std::int64_t bytes_of(std::uint32_t worker) const;
 
  private:

@@ -137,6 +137,9 @@ StripeManifest read(const json& document) {
   const Stripe stripe = manifest.stripe();
   require(parity.at("data") == stripe.data(), "groups of another width");
   require(document.at("chunks") == stripe.chunks(), "another number of chunks");
+  // Rows and the table's bytes stay far from where 64 bits end.
+  constexpr std::int64_t kMostChunks = std::int64_t{1} << 50;
+  require(stripe.chunks() <= kMostChunks, "too many chunks");
   const json& table = document.at("table");
   require(table.at("rows") == stripe.rows(), "another number of rows");
   manifest.table_digest = digest_in(table.at("digest"));

@@ -68,9 +68,13 @@ TEST(Stripe, RowsAreAllCellsOnceAndGroupsUseEachWorkerOnce) {
         }
         EXPECT_EQ(bytes, size);
         EXPECT_EQ(rows, stripe.rows());
-        std::int64_t dealt = 0;
-        for (const std::uint32_t worker : stripe.workers()) dealt += stripe.rows_of(worker);
-        EXPECT_EQ(dealt, rows);
+        for (const std::uint32_t worker : stripe.workers()) {
+          std::int64_t dealt = 0;
+          for (std::int64_t row = 0; row < rows; ++row) {
+            if (stripe.worker_of(stripe.cell(row)) == worker) dealt += stripe.cell(row).length;
+          }
+          EXPECT_EQ(stripe.bytes_of(worker), dealt);
+        }
       }
     }
   }
