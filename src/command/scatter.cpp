@@ -31,7 +31,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kRoot = 0;
 constexpr std::int64_t kDefaultChunk = 1 << 20;
-constexpr std::size_t kMostSlots = 32;
+constexpr std::size_t kMostSlots = 24;
 
 std::string new_generation() {
   std::random_device random;
@@ -60,12 +60,12 @@ class Scatter {
   }
 
   Report run() {
+    const auto start = Clock::now();
     if (job_.surroundings.observer != nullptr) job_.surroundings.observer->started();
     if (!take_memory()) {
       return wrong_usage("scatter",
                          "--memory has no room for chunks of this size with so many workers and this parity");
     }
-    const auto start = Clock::now();
     const std::int64_t files = scan();
     if (files > 0) worker_.open_directory();
     job_.report.seconds.scan = StripeJob::seconds_since(start);

@@ -43,8 +43,6 @@ class StripeJob {
 
   // A task that ends in an agreement. What it throws becomes this rank's failure (failure()), and is not yet reported.
   mpi::Verdict run_task(const std::function<void()>& task, const char* phase);
-  // Ranks that say no; by rank.
-  std::vector<std::int64_t> ask(std::int64_t mine) { return session.exchange(mine); }
   // This failure, signed here, goes into the report.
   void report_failure(base::Failure failure);
   // The last phase.

@@ -41,19 +41,6 @@ void Combination::add(int input, std::span<const std::byte> data, std::span<std:
   }
 }
 
-void Combination::all(std::size_t length, std::span<std::byte* const> inputs,
-                      std::span<std::byte* const> outputs) const {
-  std::vector<unsigned char*> from(inputs.size());
-  std::vector<unsigned char*> into(outputs.size());
-  for (std::size_t at = 0; at < length; at += kStride) {
-    const std::size_t part = std::min(kStride, length - at);
-    for (std::size_t i = 0; i < from.size(); ++i) from[i] = octets(inputs[i]) + at;
-    for (std::size_t i = 0; i < into.size(); ++i) into[i] = octets(outputs[i]) + at;
-    ec_encode_data(static_cast<int>(part), inputs_, outputs_, const_cast<unsigned char*>(tables_.data()), from.data(),
-                   into.data());
-  }
-}
-
 Combination encoder(int data, int parity) {
   const std::vector<unsigned char> matrix = generator(data, parity);
   return {data, {matrix.begin() + std::ptrdiff_t{data} * data, matrix.end()}};

@@ -20,8 +20,6 @@ class Combination {
   int outputs() const { return outputs_; }
   // Adds one input to the outputs, which begin as zeros and are at least as long. Outputs of one input at a time.
   void add(int input, std::span<const std::byte> data, std::span<std::byte* const> outputs) const;
-  // All outputs of `length` bytes at once, from all inputs.
-  void all(std::size_t length, std::span<std::byte* const> inputs, std::span<std::byte* const> outputs) const;
 
  private:
   int inputs_;
