@@ -35,7 +35,8 @@ std::string count(std::int64_t number, const char* what) {
 std::string stripe_lines(const command::Report& report, bool all) {
   const command::StripeReport& stripe = *report.stripe;
   std::string text;
-  if (stripe.losses >= 0) {
+  // What gather has not looked at it can't tell.
+  if (stripe.losses >= 0 && report.command != "gather") {
     const std::string losses =
         stripe.losses == 0 ? "no share may be lost" : "any " + count(stripe.losses, "share") + " may be lost";
     text = fmt::format("{} on {}; {}\n", count(stripe.chunks, "chunk"), count(stripe.workers, "worker"), losses);

@@ -256,8 +256,8 @@ class Scatter {
       base::log(fmt::format("{}: worker {} on {}: {}", core::chunk_name(cell), worker, job_.session.host(worker),
                             error_number == 0 ? "ok" : std::strerror(error_number)));
     };
-    dealer.emplace(job_.session.transport(), job_.phases.workers(), pool, *source_, at, stripe, std::move(workers),
-                   settings, told);
+    dealer.emplace(job_.session.transport(), job_.phases.workers(), pool, *source_, at, stripe, workers, settings,
+                   told);
   }
 
   // Takes over what the dealer knows; the manifest's text, or "source" where that failed, or nothing.

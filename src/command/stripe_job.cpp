@@ -76,7 +76,7 @@ engine::Pool StripeJob::center_pool() const { return {memory_.first(center_slots
 engine::Pool StripeJob::worker_pool() const { return {memory_.subspan(center_slots_ * parcels_.slot), parcels_.slot}; }
 
 mpi::Verdict StripeJob::run_task(const std::function<void()>& task, const char* phase) {
-  const mpi::Verdict verdict = phases.run_task(phase, task, [] { return mpi::Verdict{}; });
+  mpi::Verdict verdict = phases.run_task(phase, task, [] { return mpi::Verdict{}; });
   interrupted = std::max(interrupted, verdict.interrupted);
   return verdict;
 }

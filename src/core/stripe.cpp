@@ -100,6 +100,7 @@ int losses_stood(std::span<const std::uint32_t> holders, int needed) {
   std::map<std::uint32_t, int> counts;
   for (const std::uint32_t holder : holders) ++counts[holder];
   std::vector<int> sorted;
+  sorted.reserve(counts.size());
   for (const auto& [holder, count] : counts) sorted.push_back(count);
   std::sort(sorted.rbegin(), sorted.rend());
   int losses = 0;

@@ -17,7 +17,7 @@ constexpr int kTries = 4;
 }  // namespace
 
 Dealer::Dealer(core::Transport& transport, Workers& io, Pool& pool, core::Source& source, std::uint64_t entry,
-               core::Stripe stripe, std::vector<DealtWorker> workers, Settings settings,
+               core::Stripe stripe, const std::vector<DealtWorker>& workers, Settings settings,
                std::function<void(std::size_t, const core::Cell&, std::int32_t)> told)
     : transport_(transport),
       io_(io),

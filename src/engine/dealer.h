@@ -72,7 +72,7 @@ class Dealer {
   // All outlive the dealer. `workers` are in dealing order, `stripe` with their ranks; where the source is open-ended
   // its size is the most that may come. `told` is called for every receipt, with the worker's place in `workers`.
   Dealer(core::Transport& transport, Workers& io, Pool& pool, core::Source& source, std::uint64_t entry,
-         core::Stripe stripe, std::vector<DealtWorker> workers, Settings settings,
+         core::Stripe stripe, const std::vector<DealtWorker>& workers, Settings settings,
          std::function<void(std::size_t worker, const core::Cell& cell, std::int32_t error_number)> told);
   ~Dealer();
   Dealer(const Dealer&) = delete;
@@ -151,7 +151,7 @@ class Dealer {
   void read_one(Chunk one, std::size_t slot, Sums* sums, Filled& filled);
   void read_band(std::int64_t group, std::int64_t groups, const std::vector<std::size_t>& slots, Filled& filled);
   std::size_t read(std::int64_t offset, std::span<std::byte> into);
-  void filled(Filled filled);
+  void filled(Filled& filled);
   Chunk chunk_at(std::int64_t row);
   void place(Chunk& chunk, std::size_t worker);
   void place_parity(Sums& sums);

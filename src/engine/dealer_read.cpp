@@ -49,7 +49,7 @@ bool Dealer::fill_one() {
   io_.post([this, chunk, slot, sums, result] { read_one(chunk, slot, sums.get(), *result); },
            [this, sums, result] {
              if (sums && !result->parcels.empty()) ++sums->added;
-             filled(std::move(*result));
+             filled(*result);
              if (sums) finish_sums(sums);
            });
   return true;
@@ -127,7 +127,7 @@ bool Dealer::fill_band() {
   ++reading_;
   auto result = std::make_shared<Filled>();
   io_.post([this, group, groups, slots, result] { read_band(group, groups, slots, *result); },
-           [this, result] { filled(std::move(*result)); });
+           [this, result] { filled(*result); });
   return true;
 }
 
@@ -206,7 +206,7 @@ void Dealer::read_band(std::int64_t group, std::int64_t groups, const std::vecto
   }
 }
 
-void Dealer::filled(Filled filled) {
+void Dealer::filled(Filled& filled) {
   --reading_;
   for (const std::size_t slot : filled.unused) pool_.release(slot);
   counts_.bytes_read += filled.bytes;

@@ -49,7 +49,7 @@ std::vector<std::string> names_in(int folder, const std::string& name, const std
 void remove_folder(int folder, const std::string& name) noexcept {
   try {
     for (const std::string& one : names_in(folder, name, name)) {
-      static_cast<void>(unlinkat(folder, (name + '/' + one).c_str(), 0));
+      static_cast<void>(unlinkat(folder, fmt::format("{}/{}", name, one).c_str(), 0));
     }
   } catch (const base::Error&) {
     return;
