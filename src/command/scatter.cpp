@@ -88,7 +88,16 @@ class Scatter {
       }
       chunk_size_ = std::max(chunk_size_, base::kLeafSize);
     }
-    parcels_ = parcels_for(chunk_size_, common.memory, workers_.size());
+    // Where many ranks share a node's memory, smaller chunks than the usual ones fit.
+    while (!take_memory_for_chunks()) {
+      if (common.chunk_size != 0 || chunk_size_ <= base::kLeafSize) return false;
+      chunk_size_ = std::max(chunk_size_ / 2 / base::kLeafSize * base::kLeafSize, base::kLeafSize);
+    }
+    return true;
+  }
+
+  bool take_memory_for_chunks() {
+    parcels_ = parcels_for(chunk_size_, job_.options.common.memory, workers_.size());
     const auto parity = static_cast<std::size_t>(asked_.parity);
     const std::size_t least = parcels_.bundle > 1 ? workers_.size() : parity + 2;
     const std::size_t most = std::max(2 * least, kMostSlots + 2 * parity);

@@ -57,7 +57,8 @@ bool StripeJob::allocate(const Parcels& parcels, int center, std::size_t least, 
     ++neighbours;
     centers += one == center || center == kEveryRank ? 1 : 0;
   }
-  const std::size_t kept = centers * reserve;
+  // One collects at a time.
+  const std::size_t kept = centers > 0 ? reserve : 0;
   const std::size_t all = (memory > kept ? memory - kept : 0) / parcels.slot;
   const std::size_t left = all > centers * least ? all - centers * least : 0;
   const std::size_t workers = std::clamp<std::size_t>(left / neighbours / 2, 1, kWorkerSlots);
