@@ -4,7 +4,7 @@
 
 declare -A argosy_packages=(
   [build]="g++ cmake ninja-build pkg-config libopenmpi-dev openmpi-bin openssh-client libcli11-dev libfmt-dev
-           libspdlog-dev nlohmann-json3-dev libxxhash-dev libgtest-dev libbenchmark-dev"
+           libspdlog-dev libisal-dev nlohmann-json3-dev libxxhash-dev libgtest-dev libbenchmark-dev"
   [mpich]="libmpich-dev mpich"
   [test]="python3 python3-pytest python3-pytest-xdist iproute2 util-linux"
   [lint]="clang-format clang-tidy"

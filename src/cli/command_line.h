@@ -24,6 +24,8 @@ class CommandLine {
 
   virtual ~CommandLine() = default;
   virtual const About& about() const = 0;
+  // Whether --chunk-size may be any, and not only whole leaves of the digest.
+  virtual bool takes_any_chunk_size() const { return false; }
   // Its options, into CLI11's table. This object outlives `app`.
   virtual void add_options(CLI::App& app) = 0;
   // Once CLI11 has seen all words: what is asked for with these names. Throws base::Error (kUsage).
@@ -35,5 +37,9 @@ std::vector<std::unique_ptr<CommandLine>> command_lines();
 
 std::unique_ptr<CommandLine> send_line();
 std::unique_ptr<CommandLine> bcast_line();
+std::unique_ptr<CommandLine> scatter_line();
+std::unique_ptr<CommandLine> gather_line();
+std::unique_ptr<CommandLine> repair_line();
+std::unique_ptr<CommandLine> verify_line();
 
 }  // namespace argosy::cli

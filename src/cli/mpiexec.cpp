@@ -33,6 +33,21 @@ int default_ranks(const command::CommandOptions& command, const std::vector<Host
 template <typename AnyOptions>
 void check_ranks(const AnyOptions& /*any*/, int /*ranks*/) {}
 
+void check_ranks(const command::ScatterOptions& scatter, int ranks) {
+  const int workers = ranks - (scatter.root_too ? 0 : 1);
+  if (ranks < 2) throw usage(fmt::format("scatter: 2 ranks are needed, a root and a worker, not {}", ranks));
+  if (scatter.parity >= workers) {
+    throw usage(fmt::format("scatter: --parity {} needs {} workers or more, and there are {}: see -n", scatter.parity,
+                            scatter.parity + 1, workers));
+  }
+}
+
+void check_ranks(const command::GatherOptions& gather, int ranks) {
+  if (gather.to < ranks) return;
+  throw usage(
+      fmt::format("gather: --to {} needs {} ranks or more, and there are {}: see -n", gather.to, gather.to + 1, ranks));
+}
+
 void check_ranks(const command::SendOptions& send, int ranks) {
   if (ranks < 2) throw usage(fmt::format("send: 2 ranks are needed, one to read and one to write, not {}", ranks));
   const int last = std::max(send.from, send.to);

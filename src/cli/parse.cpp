@@ -65,7 +65,7 @@ Parsed parse_words(Table& table, const std::vector<std::string>& words) {
   table.app.parse(std::move(for_table));
   Parsed parsed;
   parsed.options.emplace();
-  read_common_options(table.app, table.texts, table.common);
+  read_common_options(table.app, table.texts, line->takes_any_chunk_size(), table.common);
   parsed.options->common = table.common;
   parsed.options->command = line->read(*sorted.command, std::move(sorted.names));
   return parsed;
@@ -89,6 +89,10 @@ std::vector<std::unique_ptr<CommandLine>> command_lines() {
   std::vector<std::unique_ptr<CommandLine>> lines;
   lines.push_back(send_line());
   lines.push_back(bcast_line());
+  lines.push_back(scatter_line());
+  lines.push_back(gather_line());
+  lines.push_back(repair_line());
+  lines.push_back(verify_line());
   return lines;
 }
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <tuple>
@@ -32,18 +31,6 @@ using base::Kind;
 constexpr int kHeldMost = 4;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-// The highest resident size of this process so far, in bytes (VmHWM: unlike getrusage's, not inherited over exec).
-std::int64_t peak_rss() {
-  std::ifstream status("/proc/self/status");
-  std::string key;
-  while (status >> key) {
-    std::int64_t kibibytes = 0;
-    if (key == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
-    status.ignore(1 << 12, '\n');
-  }
-  return 0;
-}
 
 class Move {
  public:

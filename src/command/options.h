@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/node_route.h"
+#include "core/stripe_manifest.h"
 
 namespace argosy::command {
 
@@ -64,7 +65,49 @@ struct BcastOptions : Sources {
   bool explain = false;                  // --explain: move nothing, show the routes' predictions
 };
 
-using CommandOptions = std::variant<SendOptions, BcastOptions>;
+// `argosy scatter [--parity K] [--layout L] [--root-too] FILE... DIR`
+struct ScatterOptions : Sources {
+  static constexpr std::string_view kName = "scatter";
+  static constexpr int kDefaultRanks = 0;
+  std::string directory;  // as given, templates unexpanded
+  int parity = 0;         // --parity
+  core::StripeLayout layout = core::StripeLayout::kStripe;
+  bool root_too = false;  // --root-too: rank 0 keeps a share as well
+};
+
+// DIR/NAME, a stripe: where its folders are, and the file's name.
+struct StripeName {
+  std::string directory;  // as given, templates unexpanded
+  std::string name;
+};
+
+// `argosy gather [--to R] [--range OFFSET:LENGTH] DIR/NAME OUT`
+struct GatherOptions : StripeName {
+  static constexpr std::string_view kName = "gather";
+  static constexpr int kDefaultRanks = 0;
+  std::string out;
+  int to = 0;
+  struct Range {
+    std::int64_t offset = 0;
+    std::int64_t length = 0;
+  };
+  std::optional<Range> range;
+};
+
+// `argosy repair DIR/NAME`
+struct RepairOptions : StripeName {
+  static constexpr std::string_view kName = "repair";
+  static constexpr int kDefaultRanks = 0;
+};
+
+// `argosy verify --stripes DIR/NAME`
+struct VerifyOptions : StripeName {
+  static constexpr std::string_view kName = "verify";
+  static constexpr int kDefaultRanks = 0;
+};
+
+using CommandOptions =
+    std::variant<SendOptions, BcastOptions, ScatterOptions, GatherOptions, RepairOptions, VerifyOptions>;
 
 struct Options {
   CommonOptions common;

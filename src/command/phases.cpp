@@ -257,6 +257,7 @@ void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
   whole.errors_total = whole.files = whole.bytes = whole.bytes_moved = 0;
   whole.digest.clear();
   whole.name.clear();
+  whole.stripe.reset();
   for (const std::string& text : texts) {
     Report part = report_from_json(nlohmann::json::parse(text));
     whole.ranks.insert(whole.ranks.end(), part.ranks.begin(), part.ranks.end());
@@ -270,6 +271,7 @@ void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
     }
     if (whole.digest.empty()) whole.digest = part.digest;
     if (whole.name.empty()) whole.name = part.name;
+    if (!whole.stripe) whole.stripe = std::move(part.stripe);
   }
 }
 

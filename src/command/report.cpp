@@ -1,6 +1,7 @@
 #include "command/report.h"
 
 #include <array>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -156,10 +157,23 @@ Report read_report(const nlohmann::json& document) {
   for (const nlohmann::json& error : document.at("errors")) report.errors.push_back(failure_from_json(error));
   report.errors_total = document.at("errors_total");
   get_routes(document, report);
+  if (document.contains("stripe")) report.stripe = stripe_report_from_json(document.at("stripe"));
   return report;
 }
 
 }  // namespace
+
+// VmHWM: unlike getrusage's number, not inherited over exec.
+std::int64_t peak_rss() {
+  std::ifstream status("/proc/self/status");
+  std::string key;
+  while (status >> key) {
+    std::int64_t kibibytes = 0;
+    if (key == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
+    status.ignore(1 << 12, '\n');
+  }
+  return 0;
+}
 
 nlohmann::json to_json(const Report& report) {
   nlohmann::json document = {{"command", report.command},
@@ -179,6 +193,7 @@ nlohmann::json to_json(const Report& report) {
   if (!report.digest.empty()) document["digest"] = report.digest;
   if (!report.name.empty()) put_bytes(document, "name", report.name);
   put_routes(document, report);
+  if (report.stripe) document["stripe"] = to_json(*report.stripe);
   for (const RankReport& rank : report.ranks) {
     nlohmann::json one = rank_to_json(rank);
     const double seconds = report.seconds.transfer;

@@ -3,7 +3,11 @@
 #include <variant>
 
 #include "command/bcast.h"
+#include "command/gather.h"
+#include "command/repair.h"
+#include "command/scatter.h"
 #include "command/send.h"
+#include "command/verify.h"
 
 namespace argosy::command {
 
@@ -17,6 +21,10 @@ struct Runner {
 
   Report operator()(const SendOptions& asked) const { return send(options, asked, session, surroundings); }
   Report operator()(const BcastOptions& asked) const { return bcast(options, asked, session, surroundings); }
+  Report operator()(const ScatterOptions& asked) const { return scatter(options, asked, session, surroundings); }
+  Report operator()(const GatherOptions& asked) const { return gather(options, asked, session, surroundings); }
+  Report operator()(const RepairOptions& asked) const { return repair(options, asked, session, surroundings); }
+  Report operator()(const VerifyOptions& asked) const { return verify(options, asked, session, surroundings); }
 };
 
 }  // namespace

@@ -10,7 +10,22 @@ namespace argosy::core {
 
 // One tag a kind of message, as the first of these systems had them: metadata, data (which carries the explicit end),
 // and what comes back. Chunks of the second lane have a tag of their own, since lanes don't wait for each other.
-enum class Tag : int { kPage = 1, kAnswer, kGrant, kChunk, kSecondLane, kRelease, kReceipt, kStatus, kReply };
+enum class Tag : int {
+  kPage = 1,
+  kAnswer,
+  kGrant,
+  kChunk,
+  kSecondLane,
+  kRelease,
+  kReceipt,
+  kStatus,
+  kReply,
+  kStripe,
+  kStripeReceipt,
+  kTable,
+  kRequest,
+  kStripeReply
+};
 inline constexpr int kMostLanes = 2;
 
 inline constexpr int kAnyRank = -2;

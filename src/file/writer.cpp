@@ -126,6 +126,12 @@ void Writer::commit(std::uint64_t entry, std::int64_t length, const base::Digest
   targets_.erase(entry);
 }
 
+std::optional<base::Digest> Writer::written_digest(std::uint64_t entry, std::int64_t length) {
+  const std::shared_ptr<Target> file = target(entry);
+  std::call_once(file->opened, [&] { open(*file); });
+  return digest_of_fd(file->fd.get(), length);
+}
+
 void Writer::read_back(const Target& target, std::int64_t length, const base::Digest& digest) const {
   // What is still only in memory would read back well whatever the device made of it.
   if (fdatasync(target.fd.get()) != 0) throw failure(target.shown, "fdatasync");

@@ -34,6 +34,9 @@ class Writer final : public core::Sink {
   void write(std::uint64_t entry, std::int64_t offset, std::span<const std::byte> data) override;
   void commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) override;
   void discard(std::uint64_t entry) noexcept override;
+  // Of what has been written of an entry so far, as long as `length`: for whoever had it in no order that could be
+  // digested on the way. Nothing where it can't be read. Throws as write does.
+  std::optional<base::Digest> written_digest(std::uint64_t entry, std::int64_t length);
 
  private:
   // A file that nobody can see yet.
