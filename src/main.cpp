@@ -49,6 +49,7 @@ constexpr int kUsageExit = static_cast<int>(base::Kind::kUsage);
     command::Surroundings surroundings;
     surroundings.observer = console.get();
     surroundings.open_standard_input = [&console] { return console->open_standard_input(); };
+    surroundings.open_standard_output = [&console] { return console->open_standard_output(); };
     const command::Report report = command::run(options, *session, surroundings);
     const int rank_zero = console ? console->finish(report) : 0;
     const int code = console ? rank_zero : supervised ? 0 : report.exit;

@@ -1,5 +1,5 @@
 // One command of argosy as the command line knows it: its name, its options, its help, and how names and values become
-// what command/ works on. One file a command: send_line.cpp, bcast_line.cpp; parse.cpp has the list.
+// what command/ works on. One file a command: send_line.cpp, bcast_line.cpp and so on; parse.cpp has the list.
 #pragma once
 
 #include <memory>
@@ -35,5 +35,6 @@ std::vector<std::unique_ptr<CommandLine>> command_lines();
 
 std::unique_ptr<CommandLine> send_line();
 std::unique_ptr<CommandLine> bcast_line();
+std::unique_ptr<CommandLine> fetch_line();
 
 }  // namespace argosy::cli

@@ -89,6 +89,7 @@ std::vector<std::unique_ptr<CommandLine>> command_lines() {
   std::vector<std::unique_ptr<CommandLine>> lines;
   lines.push_back(send_line());
   lines.push_back(bcast_line());
+  lines.push_back(fetch_line());
   return lines;
 }
 

@@ -112,7 +112,7 @@ std::optional<Item> Dealer::ended(const Outcome& outcome, double now) {
 
 void Dealer::count(const Object& object, const Outcome& outcome, double now) {
   for (const http::Hop& hop : outcome.hops) {
-    OriginLedger& ledger = ledger_[hop.host];
+    OriginReport& ledger = ledger_[hop.host];
     ++ledger.requests;
     ledger.bytes += hop.bytes;
   }
@@ -141,7 +141,7 @@ void Dealer::count(const Object& object, const Outcome& outcome, double now) {
 
 void Dealer::tell_pause(const std::string& host, double seconds) {
   for (std::size_t rank = 0; rank < seats_.size(); ++rank) {
-    if (busy_[rank] > 0) out_.push_back({static_cast<int>(rank), Pause{host, seconds}});
+    if (busy_[rank] > 0) tell(static_cast<int>(rank), Pause{host, seconds});
   }
 }
 
@@ -318,7 +318,7 @@ void Dealer::drop(Object& object) {
     const bool at_it = !running.items.empty() && running.items.front().entry == entry;
     if (!at_it || running.cut) continue;
     running.cut = true;
-    out_.push_back({running.rank, Cut{id}});
+    tell(running.rank, Cut{id});
   }
   object.outstanding = 0;
   release(object);

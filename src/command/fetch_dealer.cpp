@@ -52,8 +52,10 @@ Dealer::Dealer(std::vector<http::Wanted> wanted, const Settings& settings)
   counts_.resize(settings_.members.size());
 }
 
+void Dealer::tell(int rank, Order order) { out_.push_back(Sent{rank, std::move(order)}); }
+
 void Dealer::send_to_members(const Order& order) {
-  for (const int member : settings_.members) out_.push_back({member, order});
+  for (const int member : settings_.members) tell(member, order);
 }
 
 // Asks the members what they have under the objects' names.
@@ -196,7 +198,7 @@ void Dealer::start(std::pair<int, int> place, std::vector<Item> items, double no
   task.waits = settings_.mode == Mode::kOutput;
   task.items = std::move(items);
   running_.emplace(task.id, std::move(running));
-  out_.push_back({place.first, std::move(task)});
+  tell(place.first, std::move(task));
 }
 
 bool Dealer::deal_ranges(double now) {
@@ -284,7 +286,7 @@ void Dealer::grant_head() {
   for (const auto& [id, running] : running_) {
     if (running.items.empty() || running.items.front().entry != *entry) continue;
     granted_ = entry;
-    out_.push_back({running.rank, Grant{*entry}});
+    tell(running.rank, Grant{*entry});
     return;
   }
 }
@@ -303,7 +305,7 @@ void Dealer::give_crawlers_away(double now) {
     if (static_cast<double>(running.bytes) / elapsed * kCrawlTimes >= typical->second) continue;
     ++object.crawls;
     running.cut = true;
-    out_.push_back({running.rank, Cut{id}});
+    tell(running.rank, Cut{id});
   }
 }
 
@@ -312,11 +314,22 @@ std::optional<std::uint64_t> Dealer::head() const {
   return present(objects_[head_]);
 }
 
+const std::vector<http::Checksum>& Dealer::head_checksums() const {
+  const Object& object = objects_[head_];
+  return object.state == State::kWaiting ? object.wanted.checksums : object.checksums;
+}
+
+void Dealer::set_members(std::vector<int> members, std::vector<int> homes) {
+  settings_.members = std::move(members);
+  settings_.homes = std::move(homes);
+  counts_.assign(settings_.members.size(), 0);
+}
+
 void Dealer::stop() {
   if (stopped_) return;
   stopped_ = true;
   for (auto& [id, running] : running_) {
-    if (!running.cut) out_.push_back({running.rank, Cut{id}});
+    if (!running.cut) tell(running.rank, Cut{id});
     running.cut = true;
   }
   for (Object& object : objects_) {

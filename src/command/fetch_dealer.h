@@ -24,31 +24,13 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "command/fetch_report.h"
 #include "command/fetch_wire.h"
 #include "http/budget.h"
 #include "http/list.h"
 #include "http/url.h"
 
 namespace argosy::command {
-
-// What became of one object, for `--stdout --json`.
-struct Response {
-  std::string url;
-  int status = 0;
-  std::vector<std::pair<std::string, std::string>> fields;
-  double seconds = 0;  // of its requests, together
-  std::int64_t bytes = 0;
-  std::string digest;
-  int rank = -1;  // that made the first request
-  std::string error;
-};
-
-struct OriginLedger {
-  std::int64_t requests = 0;
-  std::int64_t bytes = 0;
-  std::int64_t retries = 0;
-  std::int64_t throttled = 0;  // 429, and 503 that asked for time
-};
 
 class Dealer {
  public:
@@ -83,8 +65,12 @@ class Dealer {
   std::vector<Sent> deal(double now);
   // kOutput: the entry's first `bytes` bytes have been written out.
   void written(std::uint64_t entry, std::int64_t bytes);
-  // The entry whose body is to be written out now, or nothing.
+  // The entry whose body is to be written out now, or nothing; and whether its first answer has been looked at.
   std::optional<std::uint64_t> head() const;
+  bool head_is_known() const { return objects_[head_].state != State::kWaiting; }
+  const std::vector<http::Checksum>& head_checksums() const;
+  // Who writes, known only once there are folders: before the first deal().
+  void set_members(std::vector<int> members, std::vector<int> homes);
 
   // Nothing more is asked for: what is under way ends, what is unfinished is given up.
   void stop();
@@ -100,7 +86,7 @@ class Dealer {
   std::int64_t bytes_received() const;
   std::int64_t bytes_known() const { return known_; }  // of all objects that have told their size
   std::size_t objects() const { return objects_.size(); }
-  const std::map<std::string, OriginLedger>& ledger() const { return ledger_; }
+  const std::map<std::string, OriginReport>& ledger() const { return ledger_; }
   const std::vector<base::Failure>& failures() const { return failures_; }
   // Of the last object that was fetched.
   const std::optional<base::Digest>& digest() const { return digest_; }
@@ -213,6 +199,7 @@ class Dealer {
   std::int64_t range_length(const Object& object) const;
   void give_crawlers_away(double now);
   void grant_head();
+  void tell(int rank, Order order);
   void send_to_members(const Order& order);
 
   Settings settings_;
@@ -248,7 +235,7 @@ class Dealer {
   std::int64_t bytes_ = 0;
   std::int64_t delivered_ = 0;
   std::int64_t known_ = 0;
-  std::map<std::string, OriginLedger> ledger_;
+  std::map<std::string, OriginReport> ledger_;
   std::vector<base::Failure> failures_;
   std::optional<base::Digest> digest_;
 };

@@ -111,12 +111,12 @@ void FetchDestination::arrived(const engine::MessageUse& message) {
     if (record.kind != core::Record::Kind::kData) continue;
     const auto data = rest.first(static_cast<std::size_t>(record.length));
     rest = rest.subspan(data.size());
-    static_cast<void>(guess(record.entry));
+    const std::string& name = guess(record.entry);
     if (discarded_.contains(record.entry)) continue;
     Account& account = accounts_[record.entry];
     if (account.failed) continue;
     ++account.writing;
-    extents->push_back({record, data, std::nullopt});
+    extents->push_back({name, record, data, std::nullopt});
   }
   if (extents->empty()) return;
   ++tasks_;
@@ -134,12 +134,12 @@ void FetchDestination::write(Extent& extent) noexcept {
   const core::Record& record = extent.record;
   try {
     if (engine::timed_digest(workers_.meter(), extent.data, record.offset) != record.digest) {
-      throw base::Error(Kind::kIntegrity, guess(record.entry), 0,
+      throw base::Error(Kind::kIntegrity, extent.guess, 0,
                         fmt::format("bytes {} to {} were damaged on their way", record.offset,
                                     record.offset + record.length));
     }
     const engine::Timed writing(workers_.meter(), engine::Work::kDisk);
-    downloads_.write(record.entry, guess(record.entry), record.offset, extent.data);
+    downloads_.write(record.entry, extent.guess, record.offset, extent.data);
   } catch (const base::Error& error) {
     extent.failure = error.failure();
   }
@@ -199,7 +199,7 @@ void FetchDestination::settle(std::uint64_t entry) {
     return;
   }
   if (!account.end || account.written < account.end->size) return;
-  ready_.push_back({std::move(*account.end), account.sum, {}, std::nullopt});
+  ready_.push_back({guess(entry), std::move(*account.end), account.sum, {}, std::nullopt});
   accounts_.erase(found);
 }
 
@@ -231,7 +231,7 @@ void FetchDestination::commit(Commit& commit) noexcept {
     if (commit.unequal.empty() && settings_.read_back) read_back(end);
     if (commit.unequal.empty()) {
       const engine::Timed writing(workers_.meter(), engine::Work::kDisk);
-      downloads_.commit(end.entry, guess(end.entry), {end.name, end.etag, end.size, end.modified});
+      downloads_.commit(end.entry, commit.guess, {end.name, end.etag, end.size, end.modified});
     }
   } catch (const base::Error& error) {
     commit.failure = error.failure();

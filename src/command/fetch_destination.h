@@ -51,11 +51,13 @@ class FetchDestination {
     std::optional<End> end;
   };
   struct Extent {
+    std::string guess;
     core::Record record;
     std::span<const std::byte> data;
     std::optional<base::Failure> failure;
   };
   struct Commit {
+    std::string guess;
     End end;
     base::Digest sum;
     std::string unequal;  // what is wrong with the bytes

@@ -1,5 +1,5 @@
 // What rank 0 and the others say to each other while they fetch: orders go down, words come up (layout:
-// doc/wire_format.md). Both are frames on a stream of bytes a pair of ranks (command/fetch_line.h). They come from
+// doc/wire_format.md). Both are frames on a stream of bytes a pair of ranks (command/frame_line.h). They come from
 // another rank and are hostile until decoded.
 #pragma once
 

@@ -18,7 +18,6 @@ namespace argosy::command {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using End = http::Result::End;
 
 // Outcomes and small bodies wait for others of their task, but not for long.
 constexpr std::chrono::milliseconds kFlushAfter(20);
@@ -96,7 +95,9 @@ class FetchWorker::Receiver : public http::Body {
     } else if (const auto range = http::parse_content_range(answer.field("content-range").value_or(""))) {
       expected_ = range->last - range->first + 1;
     }
-    const auto content = http::digests(answer, "content-digest");
+    auto content = http::digests(answer, "content-digest");
+    // What is said of the whole object can be checked here where all of it comes in one piece.
+    if (outcome_.whole && content.empty()) content = outcome_.checksums;
     if (const http::Checksum* checksum = http::strongest(content)) {
       content_digest_ = *checksum;
       hasher_.emplace(checksum->algorithm);
@@ -141,20 +142,20 @@ class FetchWorker::Receiver : public http::Body {
     outcome_.message = result.message;
     outcome_.wait = http::wait_asked(result.answer, std::time(nullptr));
     const int status = outcome_.status;
-    if (result.end == End::kComplete && begun_) {
+    if (result.end == http::Result::End::kComplete && begun_) {
       outcome_.kind = Kind::kDone;
       if (expected_ >= 0 && received_ < expected_) {
         outcome_.kind = Kind::kBroken;
         outcome_.message = "the origin closes early";
       } else if (hasher_ && hasher_->finish() != content_digest_) {
-        refusal_ = Refusal{Kind::kChanged, "what came is not what its Content-Digest says: its content"};
+        refusal_ = Refusal{Kind::kChanged, "its content (by the digest in its answer)"};
       }
-    } else if (result.end == End::kComplete) {
+    } else if (result.end == http::Result::End::kComplete) {
       outcome_.kind = status == 304 ? Kind::kNotModified : Kind::kStatus;
-    } else if (result.end == End::kStopped) {
+    } else if (result.end == http::Result::End::kStopped) {
       outcome_.kind = Kind::kCut;
     } else {
-      outcome_.kind = result.end == End::kTransient ? Kind::kBroken : Kind::kRefused;
+      outcome_.kind = result.end == http::Result::End::kTransient ? Kind::kBroken : Kind::kRefused;
     }
     if (refusal_) {
       outcome_.kind = refusal_->kind;

@@ -17,10 +17,18 @@
 
 namespace argosy::command {
 
+// The user's standard output, for data.
+struct StandardOutput {
+  base::Fd fd;
+  // It is a socket: once it is shut down for writing, a byte comes back when all has arrived where the user wants it.
+  bool acknowledges = false;
+};
+
 // What a command gets from whoever started it on this rank.
 struct Surroundings {
   Observer* observer = nullptr;  // null but on rank 0
   std::function<base::Fd()> open_standard_input;
+  std::function<StandardOutput()> open_standard_output;
 };
 
 // What the scan has found, known to every rank.
@@ -68,6 +76,9 @@ Report move_files(const Options& options, mpi::Session& session, const Surroundi
 
 // The report of a command that only the communicator could tell to be wrong usage. The same on every rank.
 Report wrong_usage(const std::string& command, std::string message);
+
+// The highest resident size of this process so far, in bytes.
+std::int64_t peak_rss();
 
 // The bytes that a slot for chunks of `chunk_size` takes.
 std::size_t slot_bytes(std::int64_t chunk_size);

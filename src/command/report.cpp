@@ -156,6 +156,7 @@ Report read_report(const nlohmann::json& document) {
   for (const nlohmann::json& error : document.at("errors")) report.errors.push_back(failure_from_json(error));
   report.errors_total = document.at("errors_total");
   get_routes(document, report);
+  if (document.contains("ledger")) report.fetch = get_fetch(document);
   return report;
 }
 
@@ -179,6 +180,7 @@ nlohmann::json to_json(const Report& report) {
   if (!report.digest.empty()) document["digest"] = report.digest;
   if (!report.name.empty()) put_bytes(document, "name", report.name);
   put_routes(document, report);
+  if (report.fetch) put_fetch(document, *report.fetch);
   for (const RankReport& rank : report.ranks) {
     nlohmann::json one = rank_to_json(rank);
     const double seconds = report.seconds.transfer;

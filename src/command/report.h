@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "command/fetch_report.h"
 
 namespace argosy::command {
 
@@ -67,6 +69,7 @@ struct Report {
   double lower_bound = 0;
   bool explained = false;  // --explain: nothing was to be moved
   std::string limited_by;
+  std::optional<FetchReport> fetch;   // of `fetch` alone
   std::vector<base::Failure> errors;  // at most kErrorsKept
   std::int64_t errors_total = 0;      // all of them, those not kept included
 };

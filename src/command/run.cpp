@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "command/bcast.h"
+#include "command/fetch.h"
 #include "command/send.h"
 
 namespace argosy::command {
@@ -17,6 +18,7 @@ struct Runner {
 
   Report operator()(const SendOptions& asked) const { return send(options, asked, session, surroundings); }
   Report operator()(const BcastOptions& asked) const { return bcast(options, asked, session, surroundings); }
+  Report operator()(const FetchOptions& asked) const { return fetch(options, asked, session, surroundings); }
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "command/fetch_line.h"
+#include "command/frame_line.h"
 
 #include <algorithm>
 #include <utility>
