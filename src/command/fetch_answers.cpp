@@ -114,7 +114,8 @@ void Dealer::count(const Object& object, const Outcome& outcome, double now) {
   for (const http::Hop& hop : outcome.hops) {
     OriginReport& ledger = ledger_[hop.host];
     ++ledger.requests;
-    ledger.bytes += hop.bytes;
+    // An error's page is nobody's bytes.
+    if (hop.status >= 200 && hop.status < 300) ledger.bytes += hop.bytes;
   }
   const std::string& host = url(object).host;
   const bool busy = outcome.status == 429 || outcome.status == 503;

@@ -105,7 +105,7 @@ void FetchDestination::arrived(const engine::MessageUse& message) {
   std::string why;
   const auto view = core::open_chunk(message->bytes(), why);
   if (!view) throw base::Error(Kind::kIntegrity, {}, 0, why);
-  auto extents = std::make_shared<std::vector<Extent>>();
+  std::vector<Extent> extents;
   std::span<const std::byte> rest = view->payload;
   for (const core::Record& record : view->records) {
     if (record.kind != core::Record::Kind::kData) continue;
@@ -115,18 +115,31 @@ void FetchDestination::arrived(const engine::MessageUse& message) {
     if (discarded_.contains(record.entry)) continue;
     Account& account = accounts_[record.entry];
     if (account.failed) continue;
-    ++account.writing;
-    extents->push_back({name, record, data, std::nullopt});
+    Extent extent{name, record, data, std::nullopt, message};
+    // Only the last extent of a file ends inside a leaf: so this is the first and the last.
+    if (record.offset == 0 && record.length % base::kLeafSize != 0) {
+      small_[record.entry] = std::move(extent);
+      settle(record.entry);
+    } else {
+      ++account.writing;
+      extents.push_back(std::move(extent));
+    }
   }
-  if (extents->empty()) return;
+  if (!extents.empty()) start_writing(std::move(extents));
+}
+
+void FetchDestination::start_writing(std::vector<Extent> extents) {
   ++tasks_;
+  auto shared = std::make_shared<std::vector<Extent>>(std::move(extents));
   workers_.post(
-      [this, extents] {
-        for (Extent& extent : *extents) write(extent);
+      [this, shared] {
+        for (Extent& extent : *shared) write(extent);
       },
-      [this, extents, message] {
+      [this, shared] {
         --tasks_;
-        written(*extents);
+        written(*shared);
+        // The slot goes back here, on the main thread.
+        shared->clear();
       });
 }
 
@@ -193,29 +206,57 @@ void FetchDestination::settle(std::uint64_t entry) {
   if (account.failed) {
     // What still comes of it is dropped.
     discarded_.insert(entry);
+    small_.erase(entry);
     accounts_.erase(found);
     ++tasks_;
     workers_.post([this, entry] { downloads_.discard(entry); }, [this] { --tasks_; });
     return;
   }
-  if (!account.end || account.written < account.end->size) return;
-  ready_.push_back({guess(entry), std::move(*account.end), account.sum, {}, std::nullopt});
+  if (!account.end) return;
+  const auto small = small_.find(entry);
+  const bool is_small = small != small_.end();
+  const std::int64_t here = account.written + (is_small ? small->second.record.length : 0);
+  if (here < account.end->size) return;
+  Commit commit{guess(entry), std::move(*account.end), account.sum, std::nullopt, {}, std::nullopt};
+  if (is_small) {
+    commit.sum += small->second.record.digest;
+    bytes_written_ += small->second.record.length;
+    commit.extent = std::move(small->second);
+    small_.erase(small);
+  }
+  (is_small ? ready_ : ready_large_).push_back(std::move(commit));
   accounts_.erase(found);
 }
 
 bool FetchDestination::step() {
-  if (ready_.empty()) return false;
+  const bool any = !ready_large_.empty() || (!ready_.empty() && !committing_);
+  for (Commit& commit : ready_large_) {
+    std::vector<Commit> one;
+    one.push_back(std::move(commit));
+    start_committing(std::move(one));
+  }
+  ready_large_.clear();
+  if (!ready_.empty() && !committing_) {
+    committing_ = true;
+    start_committing(std::exchange(ready_, {}));
+  }
+  return any;
+}
+
+void FetchDestination::start_committing(std::vector<Commit> commits) {
   ++tasks_;
-  auto commits = std::make_shared<std::vector<Commit>>(std::exchange(ready_, {}));
+  auto shared = std::make_shared<std::vector<Commit>>(std::move(commits));
+  const bool small = shared->front().extent.has_value();
   workers_.post(
-      [this, commits] {
-        for (Commit& one : *commits) commit(one);
+      [this, shared] {
+        for (Commit& one : *shared) commit(one);
       },
-      [this, commits] {
+      [this, shared, small] {
         --tasks_;
-        for (const Commit& one : *commits) committed(one);
+        if (small) committing_ = false;
+        for (const Commit& one : *shared) committed(one);
+        shared->clear();
       });
-  return true;
 }
 
 void FetchDestination::commit(Commit& commit) noexcept {
@@ -223,7 +264,12 @@ void FetchDestination::commit(Commit& commit) noexcept {
   const auto read = [&](std::int64_t offset, std::span<std::byte> into) {
     return downloads_.read(end.entry, offset, into);
   };
+  if (commit.extent) {
+    write(*commit.extent);
+    commit.failure = commit.extent->failure;
+  }
   try {
+    if (commit.failure) throw base::Error(*commit.failure);
     if (base::close_digest(commit.sum, end.size) != end.digest) {
       throw base::Error(Kind::kIntegrity, end.name, 0, "the digest differs from that of what was fetched");
     }

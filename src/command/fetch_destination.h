@@ -36,7 +36,7 @@ class FetchDestination {
   // Starts what is ready; true when anything was.
   bool step();
   // No task is under way.
-  bool idle() const { return tasks_ == 0; }
+  bool idle() const { return tasks_ == 0 && ready_.empty() && ready_large_.empty(); }
 
   std::int64_t bytes_written() const { return bytes_written_; }  // verified
   std::int64_t files() const { return files_; }
@@ -55,14 +55,18 @@ class FetchDestination {
     core::Record record;
     std::span<const std::byte> data;
     std::optional<base::Failure> failure;
+    engine::MessageUse message;  // has the data
   };
   struct Commit {
     std::string guess;
     End end;
     base::Digest sum;
-    std::string unequal;  // what is wrong with the bytes
+    std::optional<Extent> extent;  // still to be written
+    std::string unequal;           // what is wrong with the bytes
     std::optional<base::Failure> failure;
   };
+  void start_writing(std::vector<Extent> extents);
+  void start_committing(std::vector<Commit> commits);
   const std::string& guess(std::uint64_t entry) const;
   void write(Extent& extent) noexcept;
   void written(const std::vector<Extent>& extents);
@@ -79,7 +83,12 @@ class FetchDestination {
   std::vector<std::string> names_;  // by index
   std::map<std::uint64_t, Account> accounts_;
   std::set<std::uint64_t> discarded_;
-  std::vector<Commit> ready_;
+  // Files that are one small extent wait with it in its slot until their end is known, and then take one task for all;
+  // and only one such task goes on at a time, as two would only wait for each other at the folder.
+  std::map<std::uint64_t, Extent> small_;
+  std::vector<Commit> ready_;        // of these
+  bool committing_ = false;
+  std::vector<Commit> ready_large_;
   std::size_t tasks_ = 0;
   std::int64_t bytes_written_ = 0;
   std::int64_t files_ = 0;

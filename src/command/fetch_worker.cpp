@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <ctime>
 #include <optional>
@@ -58,14 +59,17 @@ std::optional<Refusal> refuse(const Item& item, const http::Answer& answer, bool
 struct FetchWorker::Seat {
   std::deque<Task> tasks;
   std::uint64_t running = 0;  // a task's number; 0: none
-  bool cut = false;           // that task is to end
-  std::uint64_t entry = 0;    // of the request under way
-  std::int64_t first = 0;
-  std::int64_t bytes = 0;
-  std::string host;
+  std::condition_variable changed;
   std::unique_ptr<http::Connection> connection;  // made and replaced under the mutex
 
+  // Set on one thread and looked at on another, without the mutex: for small files every call counts.
+  std::atomic<bool> cut{false};  // the task is to end
+  std::atomic<std::uint64_t> entry{0};  // of the request under way
+  std::atomic<std::int64_t> first{0};
+  std::atomic<std::int64_t> bytes{0};
+
   // The thread's own.
+  std::string host;
   std::optional<std::size_t> slot;  // that is being filled
   std::uint32_t payload = 0;
   std::vector<core::Record> records;
@@ -126,7 +130,6 @@ class FetchWorker::Receiver : public http::Body {
       bytes = bytes.subspan(part.size());
       if (open_ + seat_.payload == static_cast<std::size_t>(worker_.settings_.chunk_size)) close_record(open_);
     }
-    const std::lock_guard lock(worker_.mutex_);
     seat_.bytes = received_;
     return true;
   }
@@ -235,8 +238,8 @@ FetchWorker::~FetchWorker() {
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
+    for (auto& [number, seat] : seats_) seat->changed.notify_one();
   }
-  changed_.notify_all();
   for (auto& [number, seat] : seats_) seat->thread.join();
 }
 
@@ -250,7 +253,7 @@ void FetchWorker::add(Task task) {
     seat->thread = std::thread([this, &one = *seat] { run(one); });
   }
   seat->tasks.push_back(std::move(task));
-  changed_.notify_all();
+  seat->changed.notify_one();
 }
 
 void FetchWorker::cut(std::uint64_t task) {
@@ -259,8 +262,8 @@ void FetchWorker::cut(std::uint64_t task) {
     if (seat->running != task) continue;
     seat->cut = true;
     if (seat->connection) seat->connection->cancel();
+    seat->changed.notify_one();
   }
-  changed_.notify_all();
 }
 
 void FetchWorker::pause(const Pause& pause) {
@@ -268,12 +271,13 @@ void FetchWorker::pause(const Pause& pause) {
   Clock::time_point& until = paused_[pause.host];
   until = std::max(until, Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                              std::chrono::duration<double>(std::clamp(pause.seconds, 0.0, 3600.0))));
+  pauses_ = true;
 }
 
 void FetchWorker::grant(std::uint64_t entry) {
   const std::lock_guard lock(mutex_);
   granted_.insert(entry);
-  changed_.notify_all();
+  for (auto& [number, seat] : seats_) seat->changed.notify_one();
 }
 
 void FetchWorker::stop() {
@@ -281,8 +285,8 @@ void FetchWorker::stop() {
   stopping_ = true;
   for (auto& [number, seat] : seats_) {
     if (seat->connection) seat->connection->cancel();
+    seat->changed.notify_one();
   }
-  changed_.notify_all();
 }
 
 bool FetchWorker::idle() {
@@ -300,7 +304,8 @@ std::vector<FetchWorker::Product> FetchWorker::take() {
 void FetchWorker::release(std::size_t slot) {
   const std::lock_guard lock(mutex_);
   pool_.release(slot);
-  changed_.notify_all();
+  if (waiting_for_slots_.empty()) return;
+  waiting_for_slots_.front()->changed.notify_one();
 }
 
 std::vector<Word> FetchWorker::standings() {
@@ -345,21 +350,26 @@ void FetchWorker::flush(Seat& seat) {
 std::optional<std::size_t> FetchWorker::wait_for_slot(Seat& seat) {
   std::unique_lock lock(mutex_);
   std::optional<std::size_t> slot;
-  changed_.wait(lock, [&] { return stopping_ || seat.cut || (slot = pool_.acquire()).has_value(); });
+  waiting_for_slots_.push_back(&seat);
+  seat.changed.wait(lock, [&] { return stopping_ || seat.cut || (slot = pool_.acquire()).has_value(); });
+  std::erase(waiting_for_slots_, &seat);
+  // One that was given back while this one woke is for the next.
+  if (!waiting_for_slots_.empty() && pool_.free() > 0) waiting_for_slots_.front()->changed.notify_one();
   return slot;
 }
 
 bool FetchWorker::wait_for_grant(Seat& seat, std::uint64_t entry) {
   flush(seat);
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stopping_ || seat.cut || granted_.contains(entry); });
+  seat.changed.wait(lock, [&] { return stopping_ || seat.cut || granted_.contains(entry); });
   return !stopping_ && !seat.cut;
 }
 
 // False where the task is to end.
 bool FetchWorker::wait_until_allowed(Seat& seat, const std::string& host) {
-  std::unique_lock lock(mutex_);
   const auto ends = [&] { return stopping_ || seat.cut; };
+  if (!pauses_) return !ends();
+  std::unique_lock lock(mutex_);
   while (!ends()) {
     const auto until = paused_.find(host);
     if (until == paused_.end() || until->second <= Clock::now()) return true;
@@ -367,7 +377,7 @@ bool FetchWorker::wait_until_allowed(Seat& seat, const std::string& host) {
     lock.unlock();
     flush(seat);
     lock.lock();
-    changed_.wait_until(lock, then, ends);
+    seat.changed.wait_until(lock, then, ends);
   }
   return false;
 }
@@ -380,13 +390,11 @@ Outcome FetchWorker::ask(Seat& seat, const Task& task, const Item& item) {
     seat.connection = std::move(fresh);
     seat.host = task.host;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    seat.entry = item.entry;
-    seat.first = item.first;
-    seat.bytes = 0;
-    if (!stopping_ && !seat.cut) seat.connection->allow();
-  }
+  seat.entry = item.entry;
+  seat.first = item.first;
+  seat.bytes = 0;
+  seat.connection->allow();
+  if (stopping_ || seat.cut) seat.connection->cancel();
   http::Request request;
   request.url = http::parse_url(item.url);
   request.first = item.first;
@@ -426,7 +434,7 @@ void FetchWorker::run(Seat& seat) {
     Task task;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return closing_ || !seat.tasks.empty(); });
+      seat.changed.wait(lock, [&] { return closing_ || !seat.tasks.empty(); });
       if (seat.tasks.empty()) return;
       task = std::move(seat.tasks.front());
       seat.tasks.pop_front();

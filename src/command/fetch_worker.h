@@ -8,6 +8,7 @@
 // (Dealer::deal_in_order).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -82,15 +83,16 @@ class FetchWorker {
   const Settings settings_;
   const std::function<void()> wake_;
   std::mutex mutex_;
-  std::condition_variable changed_;
   engine::Pool pool_;
   Setup setup_;
   std::map<int, std::unique_ptr<Seat>> seats_;
   std::vector<Product> products_;
   std::map<std::string, std::chrono::steady_clock::time_point> paused_;
   std::set<std::uint64_t> granted_;
-  bool stopping_ = false;  // all that is under way or comes is cut
-  bool closing_ = false;   // the threads end
+  std::vector<Seat*> waiting_for_slots_;
+  std::atomic<bool> pauses_{false};    // some host has been paused
+  std::atomic<bool> stopping_{false};  // all that is under way or comes is cut
+  bool closing_ = false;               // the threads end
 };
 
 // What is wrong with an answer to `item`, or nothing; `whole` says whether it is the whole object. Pure.

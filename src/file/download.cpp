@@ -50,14 +50,6 @@ std::optional<std::string> attribute(int fd, const char* name) {
   return std::string(value.data(), static_cast<std::size_t>(length));
 }
 
-// The permissions of a new file, as the umask has them. It can only be read by setting it, and that is for all threads
-// at once: so it is done before there are any (a static of this file).
-const mode_t kMode = [] {
-  const mode_t mask = umask(022);
-  umask(mask);
-  return static_cast<mode_t>(0666U & ~mask);
-}();
-
 }  // namespace
 
 Downloads::~Downloads() {
@@ -109,9 +101,12 @@ std::shared_ptr<Downloads::File> Downloads::file(std::uint64_t number, const std
 
 // The kernel's lock on the file itself keeps other runs away: a killed run leaves a file, but no lock.
 void Downloads::open(File& file) const {
+  constexpr int kFlags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+  constexpr mode_t kMode = 0666;  // less the umask, as any new file
   while (true) {
-    const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-    base::Fd fd(openat(folder_.fd(), file.temporary.c_str(), flags, 0600));
+    base::Fd fd(openat(folder_.fd(), file.temporary.c_str(), kFlags | O_EXCL, kMode));
+    const bool fresh = fd.valid();
+    if (!fresh && errno == EEXIST) fd = base::Fd(openat(folder_.fd(), file.temporary.c_str(), kFlags, kMode));
     if (!fd.valid()) throw failure(file.shown, "can't be written");
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
@@ -120,18 +115,23 @@ void Downloads::open(File& file) const {
       }
       throw failure(file.shown, "can't be locked");
     }
-    // Whoever held it may have put it in place or taken it away meanwhile.
-    struct stat by_name = {};
-    struct stat by_fd = {};
-    if (fstat(fd.get(), &by_fd) != 0) throw failure(file.shown, "can't be written");
-    const bool there = fstatat(folder_.fd(), file.temporary.c_str(), &by_name, AT_SYMLINK_NOFOLLOW) == 0;
-    if (!there || by_name.st_ino != by_fd.st_ino || by_name.st_dev != by_fd.st_dev) continue;
-    if (!S_ISREG(by_fd.st_mode)) throw base::Error(Kind::kDestination, file.shown, 0, "a leftover is no file");
-    if (by_fd.st_size > 0 && ftruncate(fd.get(), 0) != 0) throw failure(file.shown, "can't be written");
+    if (!fresh && !take_over(file, fd.get())) continue;
     file.fd = std::move(fd);
     file.made = true;
     return;
   }
+}
+
+// Empties what a killed run has left. False where whoever held it has put it in place or taken it away meanwhile.
+bool Downloads::take_over(const File& file, int fd) const {
+  struct stat by_name = {};
+  struct stat by_fd = {};
+  if (fstat(fd, &by_fd) != 0) throw failure(file.shown, "can't be written");
+  const bool there = fstatat(folder_.fd(), file.temporary.c_str(), &by_name, AT_SYMLINK_NOFOLLOW) == 0;
+  if (!there || by_name.st_ino != by_fd.st_ino || by_name.st_dev != by_fd.st_dev) return false;
+  if (!S_ISREG(by_fd.st_mode)) throw base::Error(Kind::kDestination, file.shown, 0, "a leftover is no file");
+  if (by_fd.st_size > 0 && ftruncate(fd, 0) != 0) throw failure(file.shown, "can't be written");
+  return true;
 }
 
 void Downloads::write(std::uint64_t number, const std::string& guess, std::int64_t offset,
@@ -169,17 +169,18 @@ void Downloads::forget_cached(std::uint64_t number) const {
 }
 
 void Downloads::keep(const File& file, const Final& how) const {
-  // What the name before had to say is over, whatever comes now.
-  if (unlinkat(folder_.fd(), beside(how.name).c_str(), 0) != 0 && errno != ENOENT) {
-    throw failure(file.shown, "its old ETag can't be removed");
-  }
-  if (how.etag.empty() || how.etag.size() > kLongestEtag) return;
   const std::string size = std::to_string(how.size);
-  if (fsetxattr(file.fd.get(), kEtag, how.etag.data(), how.etag.size(), 0) == 0 &&
+  const bool known = !how.etag.empty() && how.etag.size() <= kLongestEtag;
+  if (known && fsetxattr(file.fd.get(), kEtag, how.etag.data(), how.etag.size(), 0) == 0 &&
       fsetxattr(file.fd.get(), kSize, size.data(), size.size(), 0) == 0) {
     return;
   }
+  // What the file before had to say is over, whatever comes now.
   const std::string name = beside(how.name);
+  if (unlinkat(folder_.fd(), name.c_str(), 0) != 0 && errno != ENOENT) {
+    throw failure(file.shown, "its old ETag can't be removed");
+  }
+  if (!known) return;
   const base::Fd side(openat(folder_.fd(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   const std::string text = how.etag + "\n" + size + "\n";
   if (side.valid() && ::write(side.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())) return;
@@ -190,11 +191,6 @@ void Downloads::keep(const File& file, const Final& how) const {
 void Downloads::commit(std::uint64_t number, const std::string& guess, const Final& how) {
   const std::shared_ptr<File> one = file(number, guess);  // an empty file has had no write
   one->shown = folder_.shown(how.name);
-  struct stat status = {};
-  if (fstatat(folder_.fd(), how.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode)) {
-    throw base::system_error(Kind::kDestination, one->shown, EISDIR, "can't be replaced");
-  }
-  if (fchmod(one->fd.get(), kMode) != 0) throw failure(one->shown, "the mode can't be set");
   if (how.modified) {
     const timespec times[2] = {{0, UTIME_OMIT}, {*how.modified, 0}};
     if (futimens(one->fd.get(), times) != 0) throw failure(one->shown, "the time can't be set");

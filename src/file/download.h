@@ -62,6 +62,7 @@ class Downloads {
   std::shared_ptr<File> file(std::uint64_t number, const std::string& guess);
   std::shared_ptr<File> find(std::uint64_t number) const;
   void open(File& file) const;
+  bool take_over(const File& file, int fd) const;
   void keep(const File& file, const Final& how) const;
 
   const Folder& folder_;

@@ -2,11 +2,13 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cctype>
+#include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <sstream>
@@ -61,6 +63,12 @@ bool is_permanent(CURLcode code) {
   return std::find(kPermanent.begin(), kPermanent.end(), code) != kPermanent.end();
 }
 
+// In the user's home, where libcurl looks for it, too.
+bool is_there(const char* name) {
+  const char* home = std::getenv("HOME");
+  return home == nullptr || access((std::string(home) + "/" + name).c_str(), R_OK) == 0;
+}
+
 void start_libcurl() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -107,6 +115,8 @@ struct Connection::State {
   std::unique_ptr<CURL, EasyDeleter> easy{curl_easy_init()};
   std::unique_ptr<curl_slist, ListDeleter> headers;
   std::atomic<bool> cancelled{false};
+  // libcurl would look for it at each request.
+  const bool has_netrc = is_there(".netrc");
 
   // Of the request under way.
   Body* body = nullptr;
@@ -148,8 +158,8 @@ void Connection::State::prepare(const Request& request, const Url& url) {
   }
   // Ranges are to come over connections of their own; where all of an object is asked for, HTTP/2 may serve it.
   set(handle, CURLOPT_HTTP_VERSION, request.length > 0 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS);
-  // libcurl looks a host up there each time; a name given with the address comes first.
-  set(handle, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_OPTIONAL));
+  // A name given with the address comes first.
+  if (has_netrc) set(handle, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_OPTIONAL));
   if (url.origin == request.url.origin) {
     if (!request.url.user.empty()) {
       set(handle, CURLOPT_USERNAME, request.url.user.c_str());
