@@ -85,6 +85,7 @@ int run(int argc, char** argv) {
   const cli::Environment environment = cli::process_environment();
   const cli::Launch launch = cli::detect_launch(cli::kMpi, environment);
   const std::vector<std::string> words = cli::command_line(argc, argv, launch, environment);
+  cli::hide_credentials(argc, argv);
   cli::Parsed parsed = cli::parse(words);
   // Under a launcher one process says it. The others end with 0: a launcher that sees one of them fail first would kill
   // the one that is about to speak.

@@ -292,7 +292,9 @@ void Dealer::refused(Object& object, const Item& item, const Outcome& outcome, d
 }
 
 void Dealer::try_again(Object& object, double now, const std::string& why) {
-  if (++object.tries > settings_.retries) {
+  // Ranges that fail together, or while the object waits for its next try, are one failure.
+  if (now >= object.not_before) ++object.tries;
+  if (object.tries > settings_.retries) {
     if (next_mirror(object)) return;
     return fail(object, Kind::kOrigin, object.tries == 1 ? why : fmt::format("{} ({} tries)", why, object.tries));
   }
@@ -448,7 +450,7 @@ void Dealer::advance() {
 void Dealer::written(std::uint64_t entry, std::int64_t bytes) {
   Object& object = object_of(entry);
   if (entry != present(object)) return;
-  object.begun = object.begun || bytes > 0;
+  object.begun = true;
   for (auto it = object.reserved.begin(); it != object.reserved.end();) {
     if (it->second.end > bytes) {
       ++it;

@@ -333,7 +333,9 @@ void Dealer::stop() {
     running.cut = true;
   }
   for (Object& object : objects_) {
-    if (!is_settled(object) && object.state != State::kEnding) give_up(object);
+    // What is whole is committed; but behind a gap nothing is written out.
+    const bool finishes = object.state == State::kEnding && settings_.mode != Mode::kOutput;
+    if (!is_settled(object) && !finishes) give_up(object);
   }
 }
 

@@ -63,7 +63,7 @@ class Dealer {
   void take(int rank, const Word& word, double now);
   // What is to be said to whom now.
   std::vector<Sent> deal(double now);
-  // kOutput: the entry's first `bytes` bytes have been written out.
+  // kOutput: the entry is being written out, and its first `bytes` bytes have been.
   void written(std::uint64_t entry, std::int64_t bytes);
   // The entry whose body is to be written out now, or nothing; and whether its first answer has been looked at.
   std::optional<std::uint64_t> head() const;

@@ -22,6 +22,7 @@ using Clock = std::chrono::steady_clock;
 
 // Outcomes and small bodies wait for others of their task, but not for long.
 constexpr std::chrono::milliseconds kFlushAfter(20);
+constexpr double kShortPause = 0.1;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -424,8 +425,11 @@ void FetchWorker::work_on(Seat& seat, const Task& task) {
         outcome.message = error.failure().message;
       }
     }
+    // Until rank 0 has said for how long.
+    const bool busy = outcome.kind == Outcome::Kind::kStatus && (outcome.status == 429 || outcome.status == 503);
+    if (busy) pause({task.host, outcome.wait.value_or(kShortPause)});
     seat.words.emplace_back(std::move(outcome));
-    if (task.waits || Clock::now() - seat.flushed > kFlushAfter) flush(seat);
+    if (busy || task.waits || Clock::now() - seat.flushed > kFlushAfter) flush(seat);
   }
 }
 

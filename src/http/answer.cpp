@@ -232,7 +232,8 @@ std::optional<double> wait_asked(const Answer& answer, std::int64_t now) {
 
 std::vector<Checksum> digests(const Answer& answer, std::string_view field) {
   std::vector<Checksum> found;
-  for (const std::string_view item : split(answer.all(field), ',')) {
+  const std::string list = answer.all(field);
+  for (const std::string_view item : split(list, ',')) {
     const std::size_t equals = item.find('=');
     if (equals == std::string_view::npos) continue;
     std::string_view value = trimmed(item.substr(equals + 1));

@@ -29,15 +29,6 @@ std::string lower(std::string text) {
   return text;
 }
 
-// What can't be parsed is shown without what may be a password in it.
-std::string without_credentials(const std::string& text) {
-  const std::size_t slashes = text.find("://");
-  if (slashes == std::string::npos) return text.find('@') == std::string::npos ? text : "(hidden)";
-  const std::size_t begin = slashes + 3;
-  const std::size_t at = text.substr(0, text.find('/', begin)).rfind('@');
-  return at == std::string::npos || at < begin ? text : text.substr(0, begin) + text.substr(at + 1);
-}
-
 }  // namespace
 
 Url parse_url(const std::string& text) {
@@ -73,6 +64,14 @@ Url parse_url(const std::string& text) {
   url.path = part_of(handle.get(), CURLUPART_PATH);
   if (url.text.empty()) throw refuse("is no address");
   return url;
+}
+
+std::string without_credentials(const std::string& text) {
+  const std::size_t slashes = text.find("://");
+  if (slashes == std::string::npos) return text;
+  const std::size_t begin = slashes + 3;
+  const std::size_t at = text.substr(0, text.find_first_of("/?#", begin)).rfind('@');
+  return at == std::string::npos || at < begin ? text : text.substr(0, begin) + text.substr(at + 1);
 }
 
 std::string last_part(const Url& url) {

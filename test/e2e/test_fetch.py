@@ -408,7 +408,7 @@ def test_nobody_there(fetch, place):
     assert result.code == ORIGIN and not place.out.exists(), result
 
 
-@pytest.mark.parametrize("url", ["ftp://h/x", "file:///etc/passwd", "gopher://h/", "nothing", "http://", "https:///x"])
+@pytest.mark.parametrize("url", ["ftp://h/x", "file:///etc/passwd", "gopher://h/", "nothing", "http://", "http://[::1/x"])
 def test_other_schemes(fetch, place, url):
     result = fetch(url, place.out)
     assert result.code == USAGE and not place.out.exists(), result
@@ -464,8 +464,7 @@ def test_secrets_are_neither_printed_nor_in_the_process_list(start, origin, plac
     until(lambda: origin.requests, what="a request")
     for process in job.processes():
         assert "opensesame" not in " ".join(process.argv)
-        if process.pid != job.pid:
-            assert "babasecret" not in " ".join(process.argv), process
+        assert "babasecret" not in " ".join(process.argv), process
     result = job.wait()
     assert result.code == 0 and "opensesame" not in result.text and "babasecret" not in result.text, result
     assert origin.heads[0]["x-token"] == "opensesame"
@@ -577,8 +576,9 @@ def nginx(tmp_path):
     root.mkdir()
     with Origin({}) as probe:
         port = probe.port
+    user = "user root;" if os.geteuid() == 0 else ""
     (tmp_path / "nginx.conf").write_text(f"""
-daemon off; worker_processes 1; pid {tmp_path}/pid; error_log {tmp_path}/error.log;
+{user} daemon off; worker_processes 1; pid {tmp_path}/pid; error_log {tmp_path}/error.log;
 events {{ worker_connections 256; }}
 http {{ access_log {tmp_path}/access.log; sendfile on;
 {"".join(f"{kind}_temp_path {tmp_path}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))}
@@ -649,6 +649,3 @@ def test_httpbin(argosy, fetch, httpbin, place):
     assert fetch(f"{httpbin}/gzip", place.out).code == ORIGIN
     ali = httpbin.replace("http://", "http://ali:baba@")
     assert fetch(f"{ali}/basic-auth/ali/baba", place.out).code == 0
-    (place / "list").write_text(f"{httpbin}/range/300000 again.bin\n")
-    assert fetch("-i", place / "list", place.out).code == 0
-    assert fetch("-i", place / "list", place.out).report["bytes_moved"] == 0
