@@ -64,7 +64,8 @@ class FetchLine : public CommandLine {
   const About& about() const override { return kAbout; }
 
   void add_options(CLI::App& app) override {
-    add_text(app, values_, "-i,--input", "LIST", "a list of URLs or a Metalink, read on rank 0's\nhost; - is standard input");
+    add_text(app, values_, "-i,--input", "LIST",
+             "a list of URLs or a Metalink, read on rank 0's\nhost; - is standard input");
     add_text(app, values_, "--to", "WHERE", "the rank that writes, or all: every node (0)");
     app.add_flag("--stdout", fetch_.to_output, "the bodies to standard output, in order");
     add_text(app, values_, "--connections", "N", "to an origin host, of all ranks together (8)");

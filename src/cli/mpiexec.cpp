@@ -136,9 +136,9 @@ std::string hydra_hosts(const JobPlan& plan) {
 }
 
 // What libcurl looks at on every rank.
-constexpr std::array<std::string_view, 9> kPassedOn = {"http_proxy",  "https_proxy", "HTTPS_PROXY",
-                                                       "all_proxy",   "ALL_PROXY",   "no_proxy",
-                                                       "NO_PROXY",    "SSL_CERT_FILE", "SSL_CERT_DIR"};
+constexpr std::array<std::string_view, 9> kPassedOn = {"http_proxy", "https_proxy",   "HTTPS_PROXY",
+                                                       "all_proxy",  "ALL_PROXY",     "no_proxy",
+                                                       "NO_PROXY",   "SSL_CERT_FILE", "SSL_CERT_DIR"};
 
 void append_words_to_show(std::vector<std::string>& arguments, const std::vector<std::string>& words) {
   std::size_t shown = 0;

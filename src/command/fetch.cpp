@@ -163,8 +163,8 @@ class Fetch {
     settings.chunk_size = layout_.chunk_size;
     settings.origin = static_cast<std::uint64_t>(layout_.homes[rank]);
     settings.drop = layout_.members.empty();
-    worker_ = std::make_unique<FetchWorker>(memory_.first(fetching * slot), settings,
-                                            [this] { phases_.workers().wake(); });
+    worker_ =
+        std::make_unique<FetchWorker>(memory_.first(fetching * slot), settings, [this] { phases_.workers().wake(); });
     if (folder_) {
       downloads_.emplace(*folder_, options_.common.fsync);
       FetchDestination::Settings how;
@@ -182,8 +182,7 @@ class Fetch {
       way.bwlimit = options_.common.bwlimit;
       if (member && layout_.members.size() > 1) {
         const auto place = std::find(layout_.members.begin(), layout_.members.end(), me_) - layout_.members.begin();
-        way.credits = layout_.transit(
-            layout_.members[(static_cast<std::size_t>(place) + 1) % layout_.members.size()]);
+        way.credits = layout_.transit(layout_.members[(static_cast<std::size_t>(place) + 1) % layout_.members.size()]);
       }
       delivery_.emplace(session_.transport(), way, entering_pool, transit_pool,
                         [this](const engine::MessageUse& message) { arrived(message); });
@@ -456,8 +455,8 @@ class Fetch {
   int interrupted_ = 0;
   std::span<std::byte> memory_;
   std::optional<file::Folder> folder_;
-  FetchRequest request_;             // rank 0
-  std::unique_ptr<Dealer> dealer_;   // rank 0
+  FetchRequest request_;            // rank 0
+  std::unique_ptr<Dealer> dealer_;  // rank 0
   std::optional<file::Downloads> downloads_;
   std::unique_ptr<FetchWorker> worker_;
   std::optional<FetchDestination> destination_;

@@ -26,16 +26,35 @@ bool is_transient(int status) {
 std::string describe(int status) {
   const char* words = "";
   switch (status) {
-    case 401: words = " Unauthorized"; break;
-    case 403: words = " Forbidden"; break;
-    case 404: words = " Not Found"; break;
-    case 410: words = " Gone"; break;
-    case 429: words = " Too Many Requests"; break;
-    case 500: words = " Internal Server Error"; break;
-    case 502: words = " Bad Gateway"; break;
-    case 503: words = " Service Unavailable"; break;
-    case 504: words = " Gateway Timeout"; break;
-    default: break;
+    case 401:
+      words = " Unauthorized";
+      break;
+    case 403:
+      words = " Forbidden";
+      break;
+    case 404:
+      words = " Not Found";
+      break;
+    case 410:
+      words = " Gone";
+      break;
+    case 429:
+      words = " Too Many Requests";
+      break;
+    case 500:
+      words = " Internal Server Error";
+      break;
+    case 502:
+      words = " Bad Gateway";
+      break;
+    case 503:
+      words = " Service Unavailable";
+      break;
+    case 504:
+      words = " Gateway Timeout";
+      break;
+    default:
+      break;
   }
   return fmt::format("the origin answers {}{}", status, words);
 }
@@ -243,8 +262,7 @@ bool Dealer::learn(Object& object, const Outcome& outcome, int rank) {
     return false;
   }
   if (object.wanted.size >= 0 && object.wanted.size != object.size) {
-    const std::string why =
-        fmt::format("is {} bytes long, and {} by the list", object.size, object.wanted.size);
+    const std::string why = fmt::format("is {} bytes long, and {} by the list", object.size, object.wanted.size);
     if (!next_mirror(object)) fail(object, Kind::kIntegrity, why);
     return false;
   }
@@ -306,7 +324,8 @@ void Dealer::try_again(Object& object, double now, const std::string& why) {
 void Dealer::changed(Object& object, double now, const std::string& why) {
   if (++object.changes > 2 * kChangesInRanges) {
     if (next_mirror(object)) return;
-    return fail(object, Kind::kOrigin, fmt::format("changes while it is fetched: {} differs from answer to answer", why));
+    return fail(object, Kind::kOrigin,
+                fmt::format("changes while it is fetched: {} differs from answer to answer", why));
   }
   object.whole = object.whole || object.changes > kChangesInRanges;
   object.not_before = now + budget_.backoff(object.changes);

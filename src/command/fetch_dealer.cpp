@@ -262,13 +262,11 @@ bool Dealer::deal_in_order(double now) {
     Object& object = objects_[i];
     if (is_settled(object) || object.todo.empty() || now < object.not_before) continue;
     const std::int64_t most = std::min(range_length(object), object.todo.front().length);
-    const int chunks =
-        object.whole ? 1 : static_cast<int>((most + settings_.chunk_size - 1) / settings_.chunk_size);
+    const int chunks = object.whole ? 1 : static_cast<int>((most + settings_.chunk_size - 1) / settings_.chunk_size);
     const int limit = i == head_ ? settings_.window : settings_.window - reserve;
     if (held_ + chunks > limit) return false;
     const std::string& host = url(object).host;
-    const auto seat =
-        budget_.host_is_free(host, now) ? free_seat(host, object.todo.front().avoid) : std::nullopt;
+    const auto seat = budget_.host_is_free(host, now) ? free_seat(host, object.todo.front().avoid) : std::nullopt;
     if (!seat) continue;
     Item item = take_span(object, most);
     object.reserved[item.first] = {chunks, INT64_MAX};

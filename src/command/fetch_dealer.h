@@ -4,10 +4,10 @@
 // network or clock.
 //
 // An object's first request asks for its first chunk. The answer pins it: strong ETag or Last-Modified, and size. The
-// rest is dealt in ranges that shrink towards the end (guided self-scheduling: C. Polychronopoulos, D. Kuck, IEEE Trans.
-// Computers C-36 (1987)), so that all connections end together; every further answer must match the pin. An object
-// whose answers don't begins again from zero as a new entry (fetch_wire.h), the last times in one piece; so does one
-// whose origin can't do ranges.
+// rest is dealt in ranges that shrink towards the end (guided self-scheduling: C. Polychronopoulos, D. Kuck, IEEE
+// Trans. Computers C-36 (1987)), so that all connections end together; every further answer must match the pin. An
+// object whose answers don't begins again from zero as a new entry (fetch_wire.h), the last times in one piece; so does
+// one whose origin can't do ranges.
 //
 // Seats: each connection of the job is a numbered place on a rank, and keeps its TCP connection for the next request.
 // That a host has no more than its number of connections holds for those that are idle, too.
@@ -81,7 +81,7 @@ class Dealer {
   Finished finished() const { return {counts_}; }
 
   std::int64_t files() const { return files_; }
-  std::int64_t bytes() const { return bytes_; }              // of the files that are in place
+  std::int64_t bytes() const { return bytes_; }                // of the files that are in place
   std::int64_t bytes_delivered() const { return delivered_; }  // of these what was fetched
   std::int64_t bytes_received() const;
   std::int64_t bytes_known() const { return known_; }  // of all objects that have told their size
@@ -134,8 +134,8 @@ class Dealer {
     double not_before = 0;
     std::size_t receipts = 0;
     std::size_t failed_members = 0;
-    std::string unequal;  // what a member has found wrong with its bytes
-    bool begun = false;   // kOutput: some of it has been written out
+    std::string unequal;                           // what a member has found wrong with its bytes
+    bool begun = false;                            // kOutput: some of it has been written out
     std::map<std::int64_t, Reservation> reserved;  // kOutput: by where they begin
     Response response;
   };
@@ -157,11 +157,11 @@ class Dealer {
 
   // Answers (fetch_answers.cpp).
   Object& object_of(std::uint64_t entry);
-  std::size_t index_of_object(const Object& object) const { return static_cast<std::size_t>(&object - objects_.data()); }
-  std::uint64_t present(const Object& object) const { return entry_of(index_of_object(object), object.attempt); }
-  bool is_settled(const Object& object) const {
-    return object.state == State::kDone || object.state == State::kFailed;
+  std::size_t index_of_object(const Object& object) const {
+    return static_cast<std::size_t>(&object - objects_.data());
   }
+  std::uint64_t present(const Object& object) const { return entry_of(index_of_object(object), object.attempt); }
+  bool is_settled(const Object& object) const { return object.state == State::kDone || object.state == State::kFailed; }
   void take_word(int rank, const Looked& looked, double now);
   void take_word(int rank, const Outcome& outcome, double now);
   void take_word(int rank, const TaskEnd& end, double now);
@@ -215,9 +215,9 @@ class Dealer {
   std::uint64_t next_task_ = 1;
   std::map<std::string, std::deque<std::size_t>> ready_;  // first requests, by host
   std::string last_host_;
-  std::deque<std::size_t> moving_;             // objects with ranges to deal
+  std::deque<std::size_t> moving_;              // objects with ranges to deal
   std::multimap<double, std::size_t> waiting_;  // for their time
-  std::map<std::string, double> typical_;      // bytes a second of a connection, by host
+  std::map<std::string, double> typical_;       // bytes a second of a connection, by host
   struct Looking {
     std::size_t answers = 0;
     std::map<std::uint64_t, std::pair<std::size_t, Existing>> found;

@@ -42,8 +42,8 @@ Delivery::~Delivery() {
 }
 
 int Delivery::successor() const {
-  if (!is_member()) return settings_.members[static_cast<std::size_t>(
-      settings_.homes[static_cast<std::size_t>(transport_.rank())])];
+  if (!is_member())
+    return settings_.members[static_cast<std::size_t>(settings_.homes[static_cast<std::size_t>(transport_.rank())])];
   return settings_.members[static_cast<std::size_t>((position_ + 1) % members_)];
 }
 
@@ -66,11 +66,12 @@ bool Delivery::listen() {
       const auto slot = pool.acquire();
       if (!slot) return;
       any = true;
-      posted[*slot] = transport_.receive(from, tag, pool.bytes(*slot), [&pool, &posted, slot, received](int, std::size_t bytes) {
-        posted.erase(*slot);
-        base::note_activity();
-        received(*slot, pool.bytes(*slot).first(bytes));
-      });
+      posted[*slot] =
+          transport_.receive(from, tag, pool.bytes(*slot), [&pool, &posted, slot, received](int, std::size_t bytes) {
+            posted.erase(*slot);
+            base::note_activity();
+            received(*slot, pool.bytes(*slot).first(bytes));
+          });
     }
   };
   // Ranks that are no members: as long as there are any.

@@ -1,12 +1,12 @@
 // The way of fetched chunks from whoever fetched them to those who write them, the members. A chunk enters through one
 // member, its fetcher's home, and goes around the ring of members until all have it; with one member that is all.
 //
-// The ring of core/ring.h has all orders fixed, since each rank's part of the source is known beforehand. Here ranks put
-// in what they happen to get, so nothing is known beforehand, and what prevents a deadlock is bubble flow control
+// The ring of core/ring.h has all orders fixed, since each rank's part of the source is known beforehand. Here ranks
+// put in what they happen to get, so nothing is known beforehand, and what prevents a deadlock is bubble flow control
 // (V. Puente et al., The Adaptive Bubble Router, J. Parallel and Distributed Computing 61 (2001)): a member's slots for
-// chunks in transit are known to its predecessor as credits; a chunk in transit takes one of them, and a chunk enters the
-// ring only where it leaves another one. So there is always a free slot somewhere in the ring, and what stands before it
-// can move. Chunks in transit go first.
+// chunks in transit are known to its predecessor as credits; a chunk in transit takes one of them, and a chunk enters
+// the ring only where it leaves another one. So there is always a free slot somewhere in the ring, and what stands
+// before it can move. Chunks in transit go first.
 #pragma once
 
 #include <chrono>
@@ -28,9 +28,9 @@ class Delivery {
  public:
   struct Settings {
     std::vector<int> members;
-    std::vector<int> homes;        // for each rank, an index into `members`
-    std::size_t credits = 0;       // the successor's slots for chunks in transit
-    std::int64_t bwlimit = 0;      // bytes a second out of this rank, 0: no limit
+    std::vector<int> homes;    // for each rank, an index into `members`
+    std::size_t credits = 0;   // the successor's slots for chunks in transit
+    std::int64_t bwlimit = 0;  // bytes a second out of this rank, 0: no limit
   };
   // All outlive it. `entering` has the slots for chunks from ranks that are no members, `transit` those for chunks of
   // the predecessor. `arrived` gets every chunk that comes to this member, its own included, out of poll() or put().

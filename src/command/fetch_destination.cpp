@@ -37,8 +37,8 @@ std::string unequal(const End& end, const std::function<std::size_t(std::int64_t
     const std::int64_t first = static_cast<std::int64_t>(number) * end.pieces.length;
     if (number >= end.pieces.checksums.size()) return "is longer than all its pieces together";
     if (is != end.pieces.checksums[number]) {
-      return fmt::format("bytes {} to {} have {}, and {} by the Metalink", first, first + in_piece,
-                         http::to_string(is), http::to_string(end.pieces.checksums[number]));
+      return fmt::format("bytes {} to {} have {}, and {} by the Metalink", first, first + in_piece, http::to_string(is),
+                         http::to_string(end.pieces.checksums[number]));
     }
     ++number;
     in_piece = 0;
@@ -147,9 +147,9 @@ void FetchDestination::write(Extent& extent) noexcept {
   const core::Record& record = extent.record;
   try {
     if (engine::timed_digest(workers_.meter(), extent.data, record.offset) != record.digest) {
-      throw base::Error(Kind::kIntegrity, extent.guess, 0,
-                        fmt::format("bytes {} to {} were damaged on their way", record.offset,
-                                    record.offset + record.length));
+      throw base::Error(
+          Kind::kIntegrity, extent.guess, 0,
+          fmt::format("bytes {} to {} were damaged on their way", record.offset, record.offset + record.length));
     }
     const engine::Timed writing(workers_.meter(), engine::Work::kDisk);
     downloads_.write(record.entry, extent.guess, record.offset, extent.data);
@@ -291,8 +291,8 @@ void FetchDestination::read_back(const End& end) const {
   std::vector<std::byte> buffer(kReadBytes);
   downloads_.forget_cached(end.entry);
   for (std::int64_t at = 0; at < end.size;) {
-    const auto most = static_cast<std::size_t>(
-        std::min<std::int64_t>(static_cast<std::int64_t>(buffer.size()), end.size - at));
+    const auto most =
+        static_cast<std::size_t>(std::min<std::int64_t>(static_cast<std::int64_t>(buffer.size()), end.size - at));
     const std::size_t got = downloads_.read(end.entry, at, std::span(buffer).first(most));
     if (got == 0) break;
     sum += base::digest_of(std::span(buffer).first(got), at);

@@ -86,7 +86,7 @@ class FetchDestination {
   // Files that are one small extent wait with it in its slot until their end is known, and then take one task for all;
   // and only one such task goes on at a time, as two would only wait for each other at the folder.
   std::map<std::uint64_t, Extent> small_;
-  std::vector<Commit> ready_;        // of these
+  std::vector<Commit> ready_;  // of these
   bool committing_ = false;
   std::vector<Commit> ready_large_;
   std::size_t tasks_ = 0;

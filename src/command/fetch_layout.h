@@ -11,11 +11,11 @@ namespace argosy::command {
 
 struct FetchLayout {
   std::int64_t chunk_size = 0;
-  std::size_t slot = 0;                    // bytes
-  std::vector<std::size_t> slots;          // of each rank, all together
-  std::vector<std::size_t> fetching;       // of these for what it fetches
-  std::vector<int> members;                // the ranks that write, in order
-  std::vector<int> homes;                  // of each rank, an index into `members`
+  std::size_t slot = 0;               // bytes
+  std::vector<std::size_t> slots;     // of each rank, all together
+  std::vector<std::size_t> fetching;  // of these for what it fetches
+  std::vector<int> members;           // the ranks that write, in order
+  std::vector<int> homes;             // of each rank, an index into `members`
   // Of member `rank`'s slots, those for chunks in transit around the ring, and those for chunks that enter through it.
   std::size_t transit(int rank) const;
   std::size_t entering(int rank) const;

@@ -47,8 +47,9 @@ void write_all(const StandardOutput& output, std::span<const std::byte> data) {
   while (!data.empty()) {
     wait_for(output.fd.get(), POLLOUT);
     const auto part = data.first(std::min(most, data.size()));
-    const ssize_t count = output.acknowledges ? send(output.fd.get(), part.data(), part.size(), MSG_NOSIGNAL | MSG_DONTWAIT)
-                                              : ::write(output.fd.get(), part.data(), part.size());
+    const ssize_t count = output.acknowledges
+                              ? send(output.fd.get(), part.data(), part.size(), MSG_NOSIGNAL | MSG_DONTWAIT)
+                              : ::write(output.fd.get(), part.data(), part.size());
     if (count < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) continue;
     if (count < 0) throw unwritable(errno);
     data = data.subspan(static_cast<std::size_t>(count));
@@ -59,8 +60,7 @@ void write_all(const StandardOutput& output, std::span<const std::byte> data) {
 }  // namespace
 
 FetchOutput::FetchOutput(engine::Workers& workers, std::function<StandardOutput()> open,
-                         std::function<void(const Word&)> say,
-                         std::function<void(std::uint64_t, std::int64_t)> written)
+                         std::function<void(const Word&)> say, std::function<void(std::uint64_t, std::int64_t)> written)
     : workers_(workers), open_(std::move(open)), say_(std::move(say)), written_(std::move(written)) {}
 
 void FetchOutput::arrived(const engine::MessageUse& message) {

@@ -1,6 +1,6 @@
 // Standard output of `argosy fetch --stdout`, on rank 0: the bodies in the order in which they were asked for, whatever
-// the order in which they come. What comes before its turn waits in its slots; a Dealer sees to it that there are enough
-// for what has its turn.
+// the order in which they come. What comes before its turn waits in its slots; a Dealer sees to it that there are
+// enough for what has its turn.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@ namespace argosy::command {
 struct OriginReport {
   std::string host;  // "host:port"
   std::int64_t requests = 0;
-  std::int64_t bytes = 0;      // of bodies
+  std::int64_t bytes = 0;  // of bodies
   std::int64_t retries = 0;
   std::int64_t throttled = 0;  // answers 429 and 503
 };
@@ -21,7 +21,7 @@ struct OriginReport {
 // What became of one object.
 struct Response {
   std::string url;
-  int status = 0;  // of its last answer; 0: there was none
+  int status = 0;                                           // of its last answer; 0: there was none
   std::vector<std::pair<std::string, std::string>> fields;  // of the answer's head
   double seconds = 0;                                       // of its requests, together
   std::int64_t bytes = 0;

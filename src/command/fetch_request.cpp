@@ -60,8 +60,7 @@ FetchRequest read_request(const FetchOptions& asked, const std::string& start_di
   for (const std::string& list : asked.lists) {
     const bool standard_input = list == "-";
     const std::string shown = standard_input ? "standard input" : list;
-    const std::string text =
-        standard_input ? read_all(open_standard_input(), shown) : read_file(list, start_directory);
+    const std::string text = standard_input ? read_all(open_standard_input(), shown) : read_file(list, start_directory);
     std::vector<http::Wanted> more = http::parse_list(text, shown);
     if (more.empty()) throw base::Error(Kind::kUsage, shown, 0, "names nothing to fetch");
     request.wanted.insert(request.wanted.end(), std::make_move_iterator(more.begin()),

@@ -43,10 +43,8 @@ class Sender {
   }
   void put(const std::pair<std::string, std::string>& pair) { (*this)(pair.first, pair.second); }
   template <typename T>
-    requires std::is_class_v<T>
-  void put(const T& one) {
-    pass(*this, one);
-  }
+  requires std::is_class_v<T>
+  void put(const T& one) { pass(*this, one); }
 
   base::Writer writer_;
 };
@@ -98,10 +96,8 @@ class Taker {
   }
   void take(std::pair<std::string, std::string>& pair) { (*this)(pair.first, pair.second); }
   template <typename T>
-    requires std::is_class_v<T>
-  void take(T& one) {
-    pass(*this, one);
-  }
+  requires std::is_class_v<T>
+  void take(T& one) { pass(*this, one); }
 
   base::Reader reader_;
   bool ok_ = true;
@@ -109,18 +105,14 @@ class Taker {
 
 // What is in each, in its order on the wire.
 void pass(auto& way, Is<base::Digest> auto& one) { way(one.low, one.high); }
-void pass(auto& way, Is<http::Settings> auto& one) {
-  way(one.headers, one.certificates, one.insecure, one.timeout);
-}
+void pass(auto& way, Is<http::Settings> auto& one) { way(one.headers, one.certificates, one.insecure, one.timeout); }
 void pass(auto& way, Is<http::Pin> auto& one) { way(one.etag, one.last_modified, one.size); }
 void pass(auto& way, Is<http::Checksum> auto& one) { way(one.algorithm, one.value); }
 void pass(auto& way, Is<http::Pieces> auto& one) { way(one.length, one.checksums); }
 void pass(auto& way, Is<http::Hop> auto& one) { way(one.host, one.status, one.bytes); }
 void pass(auto& way, Is<Setup> auto& one) { way(one.http, one.all_fields); }
 void pass(auto& way, Is<Look> auto& one) { way(one.page, one.first, one.names); }
-void pass(auto& way, Is<Item> auto& one) {
-  way(one.entry, one.url, one.first, one.length, one.if_none_match, one.pin);
-}
+void pass(auto& way, Is<Item> auto& one) { way(one.entry, one.url, one.first, one.length, one.if_none_match, one.pin); }
 void pass(auto& way, Is<Task> auto& one) { way(one.id, one.seat, one.host, one.speed, one.waits, one.items); }
 void pass(auto& way, Is<Cut> auto& one) { way(one.task); }
 void pass(auto& way, Is<Pause> auto& one) { way(one.host, one.seconds); }

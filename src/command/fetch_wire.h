@@ -132,12 +132,12 @@ struct Outcome {
   std::uint64_t task = 0;
   std::uint64_t entry = 0;
   std::int64_t first = 0;
-  std::int64_t got = 0;    // bytes that were passed on
-  base::Digest digest;     // the sum over their leaves
-  bool whole = false;      // the answer was the whole object, and not a range
+  std::int64_t got = 0;  // bytes that were passed on
+  base::Digest digest;   // the sum over their leaves
+  bool whole = false;    // the answer was the whole object, and not a range
   std::int32_t status = 0;
-  http::Pin pin;           // of an answer that was accepted
-  std::string name;        // that the origin proposes
+  http::Pin pin;                          // of an answer that was accepted
+  std::string name;                       // that the origin proposes
   std::vector<http::Checksum> checksums;  // of the whole, that the origin tells
   std::optional<std::int64_t> modified;
   std::optional<double> wait;  // seconds that the origin asks for

@@ -64,7 +64,7 @@ struct FetchWorker::Seat {
   std::unique_ptr<http::Connection> connection;  // made and replaced under the mutex
 
   // Set on one thread and looked at on another, without the mutex: for small files every call counts.
-  std::atomic<bool> cut{false};  // the task is to end
+  std::atomic<bool> cut{false};         // the task is to end
   std::atomic<std::uint64_t> entry{0};  // of the request under way
   std::atomic<std::int64_t> first{0};
   std::atomic<std::int64_t> bytes{0};
@@ -230,9 +230,7 @@ class FetchWorker::Receiver : public http::Body {
 };
 
 FetchWorker::FetchWorker(std::span<std::byte> memory, const Settings& settings, std::function<void()> wake)
-    : settings_(settings),
-      wake_(std::move(wake)),
-      pool_(memory, slot_bytes(settings.chunk_size)) {}
+    : settings_(settings), wake_(std::move(wake)), pool_(memory, slot_bytes(settings.chunk_size)) {}
 
 FetchWorker::~FetchWorker() {
   stop();

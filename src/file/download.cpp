@@ -151,8 +151,8 @@ std::size_t Downloads::read(std::uint64_t number, std::int64_t offset, std::span
   const std::shared_ptr<File> one = find(number);
   std::size_t have = 0;
   while (have < into.size()) {
-    const ssize_t got = pread(one->fd.get(), into.data() + have, into.size() - have,
-                              offset + static_cast<std::int64_t>(have));
+    const ssize_t got =
+        pread(one->fd.get(), into.data() + have, into.size() - have, offset + static_cast<std::int64_t>(have));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw failure(one->shown, "can't be read back");
     if (got == 0) break;

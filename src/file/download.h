@@ -1,7 +1,7 @@
 // Files that are fetched from an origin: written under short names beside their targets, before it is known what they
-// will be called, and made visible, whole, by one rename. The origin's ETag is kept with the file, in the user attribute
-// user.argosy.etag, or, on a file system without such, in a small file beside it; so the next run can ask whether there
-// is anything new.
+// will be called, and made visible, whole, by one rename. The origin's ETag is kept with the file, in the user
+// attribute user.argosy.etag, or, on a file system without such, in a small file beside it; so the next run can ask
+// whether there is anything new.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ class Downloads {
   // Of the file `name`, where it is still as long as when it was fetched.
   std::optional<Kept> kept(const std::string& name) const;
 
-  // Writes to the file `number`, which nobody can see yet; `guess` is what it will probably be called. Throws base::Error
-  // (kDestination), also where another run has that name under its hands.
+  // Writes to the file `number`, which nobody can see yet; `guess` is what it will probably be called. Throws
+  // base::Error (kDestination), also where another run has that name under its hands.
   void write(std::uint64_t number, const std::string& guess, std::int64_t offset, std::span<const std::byte> data);
   // Reads what was written, less at the end.
   std::size_t read(std::uint64_t number, std::int64_t offset, std::span<std::byte> into) const;
@@ -43,7 +43,7 @@ class Downloads {
   void forget_cached(std::uint64_t number) const;
   struct Final {
     std::string name;
-    std::string etag;                      // empty: none is kept
+    std::string etag;  // empty: none is kept
     std::int64_t size = 0;
     std::optional<std::int64_t> modified;  // seconds since 1970
   };

@@ -25,8 +25,8 @@ class Budget {
   bool host_is_free(const std::string& host, double now);
   // `bytes` may be asked for now, as far as the rate goes.
   bool rate_allows(double now) const { return rate_ == 0 || now >= next_; }
-  // A task of requests that will bring about `bytes` goes to `host`, and takes a connection until ended(), which is told
-  // how many came.
+  // A task of requests that will bring about `bytes` goes to `host`, and takes a connection until ended(), which is
+  // told how many came.
   void began(const std::string& host, std::int64_t bytes, double now);
   void ended(const std::string& host, std::int64_t expected, std::int64_t came);
   // An answer was a good one.
@@ -46,7 +46,7 @@ class Budget {
   struct Host {
     int active = 0;
     int allowed = 0;
-    int well = 0;  // answers since `allowed` last grew
+    int well = 0;      // answers since `allowed` last grew
     int refusals = 0;  // without a good answer between
     double paused_until = 0;
   };

@@ -73,9 +73,9 @@ std::optional<Checksum> checksum_from_hex(std::string_view algorithm, std::strin
 std::optional<Checksum> checksum_from_base64(std::string_view algorithm, std::string_view base64) {
   if (base64.empty() || base64.size() % 4 != 0 || base64.size() > 256) return std::nullopt;
   std::string value(base64.size() / 4 * 3, '\0');
-  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(value.data()),
-                                     reinterpret_cast<const unsigned char*>(base64.data()),
-                                     static_cast<int>(base64.size()));
+  const int length =
+      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(value.data()),
+                      reinterpret_cast<const unsigned char*>(base64.data()), static_cast<int>(base64.size()));
   if (length < 0) return std::nullopt;
   // The padding counts as zero bytes there.
   const auto padding = static_cast<std::size_t>(std::count(base64.end() - 2, base64.end(), '='));

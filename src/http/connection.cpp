@@ -56,10 +56,10 @@ bool is_redirect(int status) {
 
 // A fault of the address, the certificate or the protocol, which the next try would meet again.
 bool is_permanent(CURLcode code) {
-  constexpr std::array kPermanent = {CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT,    CURLE_WEIRD_SERVER_REPLY,
-                                     CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER,
-                                     CURLE_SSL_CACERT_BADFILE,   CURLE_SSL_ISSUER_ERROR, CURLE_BAD_CONTENT_ENCODING,
-                                     CURLE_TOO_MANY_REDIRECTS,   CURLE_LOGIN_DENIED};
+  constexpr std::array kPermanent = {CURLE_UNSUPPORTED_PROTOCOL,     CURLE_URL_MALFORMAT,    CURLE_WEIRD_SERVER_REPLY,
+                                     CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,  CURLE_SSL_CIPHER,
+                                     CURLE_SSL_CACERT_BADFILE,       CURLE_SSL_ISSUER_ERROR, CURLE_BAD_CONTENT_ENCODING,
+                                     CURLE_TOO_MANY_REDIRECTS,       CURLE_LOGIN_DENIED};
   return std::find(kPermanent.begin(), kPermanent.end(), code) != kPermanent.end();
 }
 
@@ -337,8 +337,8 @@ Result Connection::perform(const Request& request, Body& body) {
 
 std::vector<std::string> parse_header_lines(const std::string& text, const std::string& source) {
   // What these say is ours to say, or would be another request.
-  constexpr std::array kOurs = {"accept-encoding", "connection", "content-length",      "if-match",
-                                "if-none-match",   "if-range",   "if-modified-since",   "if-unmodified-since",
+  constexpr std::array kOurs = {"accept-encoding", "connection", "content-length",    "if-match",
+                                "if-none-match",   "if-range",   "if-modified-since", "if-unmodified-since",
                                 "range",           "te",         "transfer-encoding"};
   std::vector<std::string> lines;
   std::istringstream stream(text);
@@ -354,10 +354,11 @@ std::vector<std::string> parse_header_lines(const std::string& text, const std::
     std::string name = line.substr(0, colon);
     for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     const bool token = std::all_of(name.begin(), name.end(), [](unsigned char c) {
-      return std::isalnum(c) != 0 || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string::npos;
+      return std::isalnum(c) != 0 ||
+             std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string::npos;
     });
-    const bool clean = std::none_of(line.begin(), line.end(),
-                                    [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7F; });
+    const bool clean =
+        std::none_of(line.begin(), line.end(), [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7F; });
     if (!token || !clean) throw refuse("is no header field: NAME: VALUE is");
     if (std::find(kOurs.begin(), kOurs.end(), name) != kOurs.end()) {
       throw refuse("this header field is argosy's own to set");

@@ -33,7 +33,8 @@ std::string safe_name(std::string_view proposed) {
   while (!proposed.empty() && (proposed.front() == ' ' || proposed.front() == '\t')) proposed.remove_prefix(1);
   while (!proposed.empty() && (proposed.back() == ' ' || proposed.back() == '\t')) proposed.remove_suffix(1);
   std::string name(proposed);
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return c < ' ' || c == 0x7F; }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return c < ' ' || c == 0x7F; }, '_');
   if (name.empty() || name == "." || name == "..") return "index.html";
   if (name.front() == '.') name.front() = '_';
   return shortened(name, kLongest);

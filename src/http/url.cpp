@@ -58,8 +58,8 @@ Url parse_url(const std::string& text) {
     if (curl_url_set(handle.get(), part, nullptr, 0) != CURLUE_OK) throw refuse("is no address");
   }
   url.text = part_of(handle.get(), CURLUPART_URL);
-  url.host = lower(part_of(handle.get(), CURLUPART_HOST)) + ":" +
-             part_of(handle.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
+  url.host =
+      lower(part_of(handle.get(), CURLUPART_HOST)) + ":" + part_of(handle.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
   url.origin = scheme + "://" + url.host;
   url.path = part_of(handle.get(), CURLUPART_PATH);
   if (url.text.empty()) throw refuse("is no address");
