@@ -11,7 +11,6 @@ namespace argosy::command {
 
 namespace {
 
-constexpr std::size_t kNamesALook = 256;
 // First requests that one connection is given at once, so that small files are not held up by rank 0's answers.
 constexpr std::size_t kMostItems = 32;
 constexpr std::int64_t kLongestRangeChunks = 64;

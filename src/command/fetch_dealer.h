@@ -155,7 +155,7 @@ class Dealer {
     bool cut = false;
   };
 
-  // Answers (fetch_answers.cpp).
+  // Answers (fetch_answers.cpp), and what comes of them (fetch_settle.cpp).
   Object& object_of(std::uint64_t entry);
   std::size_t index_of_object(const Object& object) const {
     return static_cast<std::size_t>(&object - objects_.data());

@@ -90,6 +90,7 @@ void FetchDestination::look(const Look& look) {
   looked->page = look.page;
   workers_.post(
       [this, look, looked] {
+        if (!downloads_.has_anything()) return;
         for (std::size_t i = 0; i < look.names.size(); ++i) {
           const auto kept = downloads_.kept(look.names[i]);
           if (kept) looked->existing.push_back({look.first + i, kept->size, kept->etag});

@@ -15,6 +15,7 @@ namespace {
 constexpr std::int64_t kDefaultChunk = 1 << 20;
 // Two to fetch into, two in transit, and some for others.
 constexpr std::size_t kFewestSlots = 8;
+constexpr std::size_t kMostForOthers = 24;
 
 }  // namespace
 
@@ -43,8 +44,12 @@ FetchLayout plan_memory(const CommonOptions& options, int connections, const std
                       fmt::format("--memory: {} ranks on a node need {} bytes or more to fetch", together,
                                   static_cast<std::int64_t>(kFewestSlots) * layout.chunk_size * together));
   }
-  layout.slots.assign(leaders.size(), slots);
-  layout.fetching.assign(leaders.size(), slots / 2);
+  // All connections may come to be on one rank. More slots than these only take time to populate.
+  const std::size_t fetching =
+      std::min(slots / 2, std::max(kFewestSlots, 2 * static_cast<std::size_t>(connections) + 2));
+  const std::size_t others = ranks == 1 ? 0 : std::min(slots / 2, kMostForOthers);
+  layout.slots.assign(leaders.size(), fetching + others);
+  layout.fetching.assign(leaders.size(), fetching);
   return layout;
 }
 

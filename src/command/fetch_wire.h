@@ -34,7 +34,8 @@ struct Setup {
   bool all_fields = false;  // an outcome carries the answer's whole head
 };
 
-// The names of a page of objects: what is there under them?
+// The names of a page of objects, of which page `n` begins with the object n * kNamesALook: what is there under them?
+inline constexpr std::size_t kNamesALook = 256;
 struct Look {
   std::uint64_t page = 0;
   std::uint64_t first = 0;  // index of the first name

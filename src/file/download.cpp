@@ -1,5 +1,6 @@
 #include "file/download.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -10,7 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
+#include <string_view>
 #include <utility>
 
 #include "base/activity.h"
@@ -54,6 +55,19 @@ std::optional<std::string> attribute(int fd, const char* name) {
 
 Downloads::~Downloads() {
   while (!files_.empty()) discard(files_.begin()->first);
+}
+
+bool Downloads::has_anything() const {
+  base::Fd fd(openat(folder_.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return true;  // who asks for a file will be told
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(fdopendir(fd.get()), closedir);
+  if (!folder) return true;
+  static_cast<void>(fd.release());
+  while (const dirent* entry = readdir(folder.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") return true;
+  }
+  return false;
 }
 
 std::optional<Downloads::Kept> Downloads::kept(const std::string& name) const {

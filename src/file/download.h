@@ -26,7 +26,9 @@ class Downloads {
   Downloads(const Downloads&) = delete;
   Downloads& operator=(const Downloads&) = delete;
 
-  // What is kept of a file's origin. Any thread, as everything here; everything blocks.
+  // False where the folder has nothing in it yet. Any thread, as everything here; everything blocks.
+  bool has_anything() const;
+  // What is kept of a file's origin.
   struct Kept {
     std::string etag;
     std::int64_t size = 0;
