@@ -70,9 +70,10 @@ void go_around(const std::vector<int>& members, std::uint64_t chunks) {
   const int me = session().rank();
   const std::size_t slot = core::message_capacity(kChunk);
   std::vector<std::byte> memory(8 * slot);
-  engine::Pool own(std::span(memory).first(3 * slot), slot);
-  engine::Pool entering(std::span(memory).subspan(3 * slot, 2 * slot), slot);
-  engine::Pool transit(std::span(memory).subspan(5 * slot, 3 * slot), slot);
+  const std::span<std::byte> all = memory;
+  engine::Pool own(all.first(3 * slot), slot);
+  engine::Pool entering(all.subspan(3 * slot, 2 * slot), slot);
+  engine::Pool transit(all.subspan(5 * slot, 3 * slot), slot);
   command::Delivery::Settings how;
   how.members = members;
   std::vector<std::uint64_t> counts(members.size());
