@@ -27,6 +27,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 std::vector<int> leaders_of(const mpi::Session& session) {
   std::vector<int> leaders;
+  leaders.reserve(static_cast<std::size_t>(session.size()));
   for (int rank = 0; rank < session.size(); ++rank) leaders.push_back(session.node_of(rank));
   return leaders;
 }

@@ -156,8 +156,11 @@ class FetchTransfer::Rank {
   void obey(Pause& pause) { worker_->pause(pause); }
   void obey(Grant& grant) { worker_->grant(grant.entry); }
   void obey(End& end) {
-    if (destination_) destination_->end(std::move(end));
-    if (output_) output_->end(std::move(end));
+    if (destination_) {
+      destination_->end(std::move(end));
+    } else if (output_) {
+      output_->end(std::move(end));
+    }
   }
   void obey(Discard& discard) {
     if (destination_) destination_->discard(discard.entry);

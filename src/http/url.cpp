@@ -75,7 +75,7 @@ std::string without_credentials(const std::string& text) {
 }
 
 std::string last_part(const Url& url) {
-  const std::string part = url.path.substr(url.path.rfind('/') + 1);
+  std::string part = url.path.substr(url.path.rfind('/') + 1);
   int length = 0;
   char* text = curl_easy_unescape(nullptr, part.c_str(), static_cast<int>(part.size()), &length);
   if (text == nullptr) return part;
