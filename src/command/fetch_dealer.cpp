@@ -17,8 +17,8 @@ constexpr std::int64_t kLongestRangeChunks = 64;
 constexpr std::int64_t kOutputRangeChunks = 4;
 constexpr std::size_t kObjectsTried = 64;
 // A range crawls when its connection has for so long been so many times slower than its host's usually are.
-constexpr double kCrawlSeconds = 3;
-constexpr double kCrawlTimes = 4;
+constexpr double kCrawlSeconds = 5;
+constexpr double kCrawlTimes = 6;
 constexpr int kMostCrawls = 3;
 
 }  // namespace
