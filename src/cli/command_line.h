@@ -1,5 +1,5 @@
 // One command of argosy as the command line knows it: its name, its options, its help, and how names and values become
-// what command/ works on. One file a command: send_line.cpp, bcast_line.cpp; parse.cpp has the list.
+// what command/ works on. One file a command: send_line.cpp, bcast_line.cpp and so on; parse.cpp has the list.
 #pragma once
 
 #include <memory>
@@ -41,5 +41,6 @@ std::unique_ptr<CommandLine> scatter_line();
 std::unique_ptr<CommandLine> gather_line();
 std::unique_ptr<CommandLine> repair_line();
 std::unique_ptr<CommandLine> verify_line();
+std::unique_ptr<CommandLine> fetch_line();
 
 }  // namespace argosy::cli

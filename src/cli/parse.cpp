@@ -93,6 +93,7 @@ std::vector<std::unique_ptr<CommandLine>> command_lines() {
   lines.push_back(gather_line());
   lines.push_back(repair_line());
   lines.push_back(verify_line());
+  lines.push_back(fetch_line());
   return lines;
 }
 

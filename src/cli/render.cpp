@@ -82,7 +82,26 @@ std::string_view command_name(const command::Options& options) {
   return std::visit([](const auto& one) { return one.kName; }, options.command);
 }
 
+// "fetched data.bin: 123 bytes (1.2 MB), 1.000 received for each, 0.50 s, 2.4 MB/s, xxh3:..."
+std::string fetch_line(const command::Report& report) {
+  const std::string what = report.name.empty() ? fmt::format("{} file{}", report.files, report.files == 1 ? "" : "s")
+                                               : base::printable(report.name);
+  std::string line = fmt::format("fetched {}: {} bytes", what, report.bytes);
+  if (report.bytes >= 1024) line += fmt::format(" ({})", format_size(report.bytes));
+  if (report.bytes_moved == 0 && report.fetch->received == 0) {
+    line += fmt::format(", {}, already in place", format_seconds(report.seconds.total));
+  } else {
+    line += fmt::format(", {:.3f} received for each, {}", report.fetch->ratio(), format_seconds(report.seconds.total));
+    if (report.seconds.total > 0) {
+      line += ", " + format_rate(static_cast<double>(report.bytes_moved) / report.seconds.total);
+    }
+  }
+  if (!report.digest.empty()) line += ", " + report.digest;
+  return line;
+}
+
 std::string result_line(const command::Report& report) {
+  if (report.fetch) return fetch_line(report);
   std::int64_t read = 0;
   std::int64_t written = 0;
   for (const command::RankReport& rank : report.ranks) {
@@ -108,9 +127,11 @@ std::string result_line(const command::Report& report) {
 
 Rendered render(const command::Report& report, const command::CommonOptions& options) {
   Rendered rendered;
+  // Standard output has the data already.
+  const bool to_output = report.fetch && report.fetch->to_output;
   if (options.json) {
     rendered.out = command::to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  } else if (!options.quiet && (report.exit == 0 || report.files > 0)) {
+  } else if (!options.quiet && !to_output && (report.exit == 0 || report.files > 0)) {
     rendered.out = report.explained ? prediction(report) : result_line(report) + "\n";
     if (report.stripe) rendered.out += stripe_lines(report, options.verbose);
     if (options.verbose && !report.route.empty()) {

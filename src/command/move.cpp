@@ -12,6 +12,7 @@
 
 #include "command/phases.h"
 #include "command/place.h"
+#include "command/shared_folder.h"
 #include "command/sources.h"
 #include "core/chunk.h"
 #include "engine/pool.h"
@@ -117,7 +118,9 @@ class Move {
       if (made.succeeded == 0 || made.interrupted != 0) return goes_on(made);
       if (made.failed > 0 && phases_.failure()) report_.errors.push_back(*phases_.failure());
     }
-    if (task_.folders_may_be_shared && found_.files > 0) leave_shared_folder_to_lowest();
+    if (task_.folders_may_be_shared && found_.files > 0) {
+      if (!is_lowest_of_folder(phases_, folder_ ? &*folder_ : nullptr)) folder_.reset();
+    }
     const std::vector<std::int64_t> flags =
         session_.exchange(folder_ || (found_.files == 0 && task_.wants(me_)) ? 1 : 0);
     for (std::size_t rank = 0; rank < flags.size(); ++rank) {
@@ -138,23 +141,6 @@ class Move {
 
   std::string destination() const {
     return absolute(options_.start_directory, expand(task_.directory, me_, session_.host(me_)));
-  }
-
-  // Every writer leaves a sign in its folder; who then finds a lower rank's there shares the folder with it.
-  void leave_shared_folder_to_lowest() {
-    const std::vector<std::int64_t> job = session_.exchange(me_ == 0 ? Clock::now().time_since_epoch().count() : 0);
-    std::optional<file::Sign> sign;
-    std::function<void()> leave;
-    if (folder_) leave = [&] { sign.emplace(*folder_, job[0], me_); };
-    phases_.run_task("scan", leave, [] { return mpi::Verdict{}; });
-    bool lowest = true;
-    std::function<void()> look;
-    if (folder_) look = [&] { lowest = !sign || sign->is_lowest(); };
-    phases_.run_task("scan", look, [] { return mpi::Verdict{}; });
-    std::function<void()> remove;
-    if (sign) remove = [&] { sign.reset(); };
-    phases_.run_task("scan", remove, [] { return mpi::Verdict{}; });
-    if (!lowest) folder_.reset();
   }
 
   // Every node may see the source, and yet the route begin at one.

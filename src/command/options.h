@@ -106,8 +106,29 @@ struct VerifyOptions : StripeName {
   static constexpr int kDefaultRanks = 0;
 };
 
+// `argosy fetch [-i LIST] [--to RANK|all] URL... DIR` and `argosy fetch --stdout URL...`
+struct FetchOptions {
+  static constexpr std::string_view kName = "fetch";
+  static constexpr int kDefaultRanks = 0;
+  std::vector<std::string> urls;
+  std::vector<std::string> lists;  // -i: files, read on rank 0's host; "-" is standard input
+  std::string directory;           // as given, templates unexpanded; empty with to_output
+  int to = 0;                      // the rank that writes
+  bool to_all = false;             // every node does
+  bool to_output = false;          // --stdout
+  int connections = 8;             // to an origin host, of all ranks together
+  std::int64_t rate = 0;           // bytes a second from all origins together, 0: no limit
+  int retries = 5;                 // of an object, one after another
+  double timeout = 30;             // seconds without a byte of an answer
+  bool rename = false;             // a second file of a name gets a number
+  std::string sha256;              // of a single URL: 64 hexadecimal digits
+  std::string header_file;         // "Name: value" lines, read on rank 0's host
+  std::string cacert;              // PEM, read on rank 0's host
+  bool insecure = false;           // certificates are not checked
+};
+
 using CommandOptions =
-    std::variant<SendOptions, BcastOptions, ScatterOptions, GatherOptions, RepairOptions, VerifyOptions>;
+    std::variant<SendOptions, BcastOptions, ScatterOptions, GatherOptions, RepairOptions, VerifyOptions, FetchOptions>;
 
 struct Options {
   CommonOptions common;

@@ -158,6 +158,7 @@ Report read_report(const nlohmann::json& document) {
   report.errors_total = document.at("errors_total");
   get_routes(document, report);
   if (document.contains("stripe")) report.stripe = stripe_report_from_json(document.at("stripe"));
+  if (document.contains("ledger")) report.fetch = get_fetch(document);
   return report;
 }
 
@@ -194,6 +195,7 @@ nlohmann::json to_json(const Report& report) {
   if (!report.name.empty()) put_bytes(document, "name", report.name);
   put_routes(document, report);
   if (report.stripe) document["stripe"] = to_json(*report.stripe);
+  if (report.fetch) put_fetch(document, *report.fetch);
   for (const RankReport& rank : report.ranks) {
     nlohmann::json one = rank_to_json(rank);
     const double seconds = report.seconds.transfer;

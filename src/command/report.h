@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "command/fetch_report.h"
 #include "command/stripe_report.h"
 
 namespace argosy::command {
@@ -70,6 +71,7 @@ struct Report {
   bool explained = false;  // --explain: nothing was to be moved
   std::string limited_by;
   std::optional<StripeReport> stripe;  // commands that work on stripes
+  std::optional<FetchReport> fetch;    // of `fetch` alone
   std::vector<base::Failure> errors;   // at most kErrorsKept
   std::int64_t errors_total = 0;       // all of them, those not kept included
 };

@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "command/bcast.h"
+#include "command/fetch.h"
 #include "command/gather.h"
 #include "command/repair.h"
 #include "command/scatter.h"
@@ -25,6 +26,7 @@ struct Runner {
   Report operator()(const GatherOptions& asked) const { return gather(options, asked, session, surroundings); }
   Report operator()(const RepairOptions& asked) const { return repair(options, asked, session, surroundings); }
   Report operator()(const VerifyOptions& asked) const { return verify(options, asked, session, surroundings); }
+  Report operator()(const FetchOptions& asked) const { return fetch(options, asked, session, surroundings); }
 };
 
 }  // namespace

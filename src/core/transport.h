@@ -9,7 +9,8 @@
 namespace argosy::core {
 
 // One tag a kind of message, as the first of these systems had them: metadata, data (which carries the explicit end),
-// and what comes back. Chunks of the second lane have a tag of their own, since lanes don't wait for each other.
+// and what comes back. Chunks of the second lane have a tag of their own, since lanes don't wait for each other. Where
+// rank 0 deals work out as it goes (fetch), its orders go down and the ranks' words come up.
 enum class Tag : int {
   kPage = 1,
   kAnswer,
@@ -24,7 +25,9 @@ enum class Tag : int {
   kStripeReceipt,
   kTable,
   kRequest,
-  kStripeReply
+  kStripeReply,
+  kOrder,
+  kWord
 };
 inline constexpr int kMostLanes = 2;
 
