@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "core/erasure.h"
 #include "core/manifest.h"
 
 namespace {
@@ -56,5 +57,19 @@ void page_decode(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(argosy::core::kEntriesAPage));
 }
 BENCHMARK(page_decode);
+
+// Parity of six chunks as they come, two of it, as the dealer makes it; bytes of data a second.
+void parity_6_2(benchmark::State& state) {
+  constexpr std::size_t kChunk = 1 << 20;
+  std::vector<std::vector<std::byte>> chunks(8, std::vector<std::byte>(kChunk, std::byte{7}));
+  const std::vector<std::byte*> sums = {chunks[6].data(), chunks[7].data()};
+  const argosy::core::Combination encoder = argosy::core::encoder(6, 2);
+  for (auto _ : state) {
+    for (int i = 0; i < 6; ++i) encoder.add(i, chunks[static_cast<std::size_t>(i)], sums);
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(6 * kChunk));
+}
+BENCHMARK(parity_6_2);
 
 }  // namespace

@@ -4,11 +4,12 @@
 
 declare -A argosy_packages=(
   [build]="g++ cmake ninja-build pkg-config libopenmpi-dev openmpi-bin openssh-client libcli11-dev libfmt-dev
-           libspdlog-dev nlohmann-json3-dev libxxhash-dev libssl-dev libgtest-dev libbenchmark-dev"
+           libspdlog-dev libisal-dev nlohmann-json3-dev libxxhash-dev libcurl4-openssl-dev libssl-dev libpugixml-dev libgtest-dev
+           libbenchmark-dev"
   [mpich]="libmpich-dev mpich"
-  [test]="python3 python3-pytest python3-pytest-xdist iproute2 util-linux"
+  [test]="python3 python3-pytest python3-pytest-xdist python3-httpbin nginx-light openssl iproute2 util-linux"
   [lint]="clang-format clang-tidy"
-  [bench]="rsync iperf3 python3-mpi4py python3-matplotlib"
+  [bench]="aria2 curl rsync iperf3 python3-mpi4py python3-matplotlib"
 )
 
 install_packages() {

@@ -49,6 +49,7 @@ constexpr int kUsageExit = static_cast<int>(base::Kind::kUsage);
     command::Surroundings surroundings;
     surroundings.observer = console.get();
     surroundings.open_standard_input = [&console] { return console->open_standard_input(); };
+    surroundings.open_standard_output = [&console] { return console->open_standard_output(); };
     const command::Report report = command::run(options, *session, surroundings);
     const int rank_zero = console ? console->finish(report) : 0;
     const int code = console ? rank_zero : supervised ? 0 : report.exit;
@@ -84,6 +85,7 @@ int run(int argc, char** argv) {
   const cli::Environment environment = cli::process_environment();
   const cli::Launch launch = cli::detect_launch(cli::kMpi, environment);
   const std::vector<std::string> words = cli::command_line(argc, argv, launch, environment);
+  cli::hide_credentials(argc, argv);
   cli::Parsed parsed = cli::parse(words);
   // Under a launcher one process says it. The others end with 0: a launcher that sees one of them fail first would kill
   // the one that is about to speak.

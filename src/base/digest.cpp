@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <new>
 
 #if defined(__x86_64__)
 // The library's own choice of the widest vector instructions of this processor.
@@ -52,6 +53,44 @@ Digest close_digest(const Digest& sum, std::int64_t length) {
   }
   const XXH128_hash_t hash = XXH3_128bits(fields.data(), sizeof fields);
   return {hash.low64, hash.high64};
+}
+
+struct DigestStream::Leaf {
+  Leaf() : state(XXH3_createState()) {
+    if (state == nullptr) throw std::bad_alloc();
+  }
+  ~Leaf() { XXH3_freeState(state); }
+  Leaf(const Leaf&) = delete;
+  Leaf& operator=(const Leaf&) = delete;
+  XXH3_state_t* state;
+};
+
+DigestStream::DigestStream() : leaf_(std::make_unique<Leaf>()) {}
+DigestStream::~DigestStream() = default;
+
+void DigestStream::add(std::span<const std::byte> data) {
+  while (!data.empty()) {
+    const std::int64_t in_leaf = length_ % kLeafSize;
+    // Neither can fail with a state and data that are there.
+    if (in_leaf == 0) {
+      static_cast<void>(XXH3_128bits_reset_withSeed(leaf_->state, static_cast<std::uint64_t>(length_ / kLeafSize)));
+    }
+    const auto part = data.first(std::min(data.size(), static_cast<std::size_t>(kLeafSize - in_leaf)));
+    static_cast<void>(XXH3_128bits_update(leaf_->state, part.data(), part.size()));
+    length_ += static_cast<std::int64_t>(part.size());
+    data = data.subspan(part.size());
+    if (length_ % kLeafSize == 0) end_leaf();
+  }
+}
+
+void DigestStream::end_leaf() {
+  const XXH128_hash_t hash = XXH3_128bits_digest(leaf_->state);
+  sum_ += Digest{hash.low64, hash.high64};
+}
+
+Digest DigestStream::finish() {
+  if (length_ % kLeafSize != 0) end_leaf();
+  return close_digest(sum_, length_);
 }
 
 std::uint64_t checksum_of(std::span<const std::byte> data) { return XXH3_64bits(data.data(), data.size()); }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -30,6 +31,26 @@ Digest digest_of_zeros(std::int64_t offset, std::int64_t length);
 
 // A whole file's digest from the sum over all its leaves.
 Digest close_digest(const Digest& sum, std::int64_t length);
+
+// The same for data that comes in order and in parts of any length.
+class DigestStream {
+ public:
+  DigestStream();
+  ~DigestStream();
+  DigestStream(const DigestStream&) = delete;
+  DigestStream& operator=(const DigestStream&) = delete;
+
+  void add(std::span<const std::byte> data);
+  // Of all that was added, closed; nothing may be added afterwards.
+  Digest finish();
+
+ private:
+  struct Leaf;
+  void end_leaf();
+  std::unique_ptr<Leaf> leaf_;
+  Digest sum_;
+  std::int64_t length_ = 0;
+};
 
 // A checksum of a message's own fields, against damage in flight.
 std::uint64_t checksum_of(std::span<const std::byte> data);

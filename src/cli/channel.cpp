@@ -217,27 +217,31 @@ void ChannelClient::fatal(int exit, const std::string& line) {
       send_and_wait({{"type", "fatal"}, {"exit", exit}, {"message", line}}, Clock::now() + kFatalTimeout));
 }
 
-base::Fd ChannelClient::open_standard_input() {
+base::Fd ChannelClient::connect_again(const char* purpose, const char* behind) const {
   const auto deadline = Clock::now() + kStandardInputTimeout;
+  const auto fail = [purpose](int why) {
+    return base::system_error(base::Kind::kSystem, "", why, fmt::format("{} can't be reached", purpose));
+  };
   std::string error;
   base::Fd fd = start_connect(address_, place_.port, error);
-  if (!fd.valid()) throw system(fmt::format("standard input can't be reached: {}", error));
+  if (!fd.valid()) throw system(fmt::format("{} can't be reached: {}", purpose, error));
   pollfd waiting = {fd.get(), POLLOUT, 0};
   while (Clock::now() < deadline && waiting.revents == 0) {
     if (poll(&waiting, 1, poll_timeout(deadline)) < 0 && errno != EINTR) break;
   }
-  const int failed = waiting.revents == 0 ? ETIMEDOUT : socket_error(fd.get());
-  // One byte more than the line. The supervisor reads it only when standard input has ended well; a socket closed with
-  // unread data resets its connection, so that a supervisor that dies is an error to our reader and never an end.
-  if (failed != 0 || !send_short(fd.get(), hello_line(place_.token, "stdin") + "!")) {
-    const int why = failed != 0 ? failed : errno;
-    throw base::system_error(base::Kind::kSystem, "", why, "standard input can't be reached");
-  }
+  if (const int failed = waiting.revents == 0 ? ETIMEDOUT : socket_error(fd.get()); failed != 0) throw fail(failed);
+  if (!send_short(fd.get(), hello_line(place_.token, purpose) + behind)) throw fail(errno);
   const int flags = fcntl(fd.get(), F_GETFL);
-  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags & ~O_NONBLOCK) != 0) {
-    throw base::system_error(base::Kind::kSystem, "", errno, "standard input");
-  }
+  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags & ~O_NONBLOCK) != 0) throw fail(errno);
   return fd;
 }
+
+base::Fd ChannelClient::open_standard_input() {
+  // One byte more than the line. The supervisor reads it only when standard input has ended well; a socket closed with
+  // unread data resets its connection, so that a supervisor that dies is an error to our reader and never an end.
+  return connect_again("stdin", "!");
+}
+
+command::StandardOutput ChannelClient::open_standard_output() { return {connect_again("stdout", ""), true}; }
 
 }  // namespace argosy::cli

@@ -27,11 +27,14 @@ class ChannelClient : public Console {
   int finish(const command::Report& report) override;
   void fatal(int exit, const std::string& line) override;
   base::Fd open_standard_input() override;
+  command::StandardOutput open_standard_output() override;
 
   // Blocks until the supervisor says that it has the report, at most `timeout`; false when it didn't say so.
   bool send_result(const command::Report& report, std::chrono::milliseconds timeout);
 
  private:
+  // A further connection to the supervisor, which opens with its line and `behind`.
+  base::Fd connect_again(const char* purpose, const char* behind) const;
   void connect_any(const ChannelPlace& place, Clock::time_point deadline);
   void send(const nlohmann::json& frame);
   // Writes what the socket takes now.

@@ -132,6 +132,8 @@ void ChannelServer::greet(Guest& guest) {
     send("hello");
   } else if (same_token(*hello, hello_line(place_.token, "stdin"))) {
     standard_input_ = std::move(guest.fd);
+  } else if (same_token(*hello, hello_line(place_.token, "stdout"))) {
+    standard_output_ = std::move(guest.fd);
   }
 }
 

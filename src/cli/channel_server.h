@@ -38,6 +38,8 @@ class ChannelServer {
   // The connection on which rank 0 waits for standard input: valid once for each time it asks. One byte of it stays
   // unread on purpose (see ChannelClient::open_standard_input).
   base::Fd take_standard_input() { return std::move(standard_input_); }
+  // The connection on which rank 0 sends what goes to standard output: valid once.
+  base::Fd take_standard_output() { return std::move(standard_output_); }
 
  private:
   // A connection that hasn't said yet what it is for.
@@ -56,6 +58,7 @@ class ChannelServer {
   LineReader reader_{kLongestFrame};
   bool had_control_ = false;
   base::Fd standard_input_;
+  base::Fd standard_output_;
 };
 
 }  // namespace argosy::cli

@@ -14,9 +14,9 @@ constexpr std::string_view kHelp =
     R"(usage: argosy clean [OPTIONS] DIR
 
 Takes away what interrupted runs have left in DIR and the folders in it, on
-every node: parts of files with their journals, locks that nobody holds, and
-folders that --publish never came to show. A later run would have gone on from
-there. What a run that is under way works on stays, and is told with exit
+every node: parts of files with their journals, locks that nobody holds,
+folders that --publish never came to show, unfinished shares and downloads. A
+later run would have gone on from there, or begun again. What a run that is under way works on stays, and is told with exit
 code 1 (4 where there was nothing else). In DIR, %h and %r are as with send.
 )";
 

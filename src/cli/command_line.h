@@ -1,5 +1,5 @@
 // One command of argosy as the command line knows it: its name, its options, its help, and how names and values become
-// what command/ works on. One file a command: send_line.cpp, bcast_line.cpp; parse.cpp has the list.
+// what command/ works on. One file a command: send_line.cpp, bcast_line.cpp and so on; parse.cpp has the list.
 #pragma once
 
 #include <memory>
@@ -25,6 +25,8 @@ class CommandLine {
 
   virtual ~CommandLine() = default;
   virtual const About& about() const = 0;
+  // Whether --chunk-size may be any, and not only whole leaves of the digest.
+  virtual bool takes_any_chunk_size() const { return false; }
   // Its options, into CLI11's table. This object outlives `app`.
   virtual void add_options(CLI::App& app) = 0;
   // Before read(): the options with a value, in their order, for those to which it matters.
@@ -41,5 +43,9 @@ std::unique_ptr<CommandLine> bcast_line();
 std::unique_ptr<CommandLine> digest_line();
 std::unique_ptr<CommandLine> verify_line();
 std::unique_ptr<CommandLine> clean_line();
+std::unique_ptr<CommandLine> scatter_line();
+std::unique_ptr<CommandLine> gather_line();
+std::unique_ptr<CommandLine> repair_line();
+std::unique_ptr<CommandLine> fetch_line();
 
 }  // namespace argosy::cli

@@ -19,12 +19,12 @@ const std::map<std::string, command::ProgressStyle>& progress_styles() {
   return kStyles;
 }
 
-void validate(const command::CommonOptions& options) {
+void validate(const command::CommonOptions& options, bool any_chunk_size) {
   const std::int64_t least = kMemoryChunks * base::kLeafSize;
   if (options.memory < least) {
     throw usage(fmt::format("--memory: at least {}, not {}", format_size(least), format_size(options.memory)));
   }
-  if (options.chunk_size % base::kLeafSize != 0) {
+  if (!any_chunk_size && options.chunk_size % base::kLeafSize != 0) {
     throw usage(fmt::format("--chunk-size: a multiple of 256 KiB, not {} bytes", options.chunk_size));
   }
   if (options.chunk_size > options.memory / kMemoryChunks) {
@@ -59,7 +59,7 @@ void add_common_options(CLI::App& app, command::CommonOptions& common, Texts& te
   app.add_flag("-v,--verbose", common.verbose, "show what the launcher and the ranks print");
 }
 
-void read_common_options(const CLI::App& app, const Texts& texts, command::CommonOptions& common) {
+void read_common_options(const CLI::App& app, const Texts& texts, bool any_chunk_size, command::CommonOptions& common) {
   const auto positive = [](const std::string& text) {
     const auto count = parse_count(text);
     return count && *count > 0 ? count : std::nullopt;
@@ -81,7 +81,7 @@ void read_common_options(const CLI::App& app, const Texts& texts, command::Commo
   copy(texts, app, "--hosts", common.hosts);
   copy(texts, app, "--hostfile", common.hostfile);
   common.launcher_args = texts.at("--launcher-args");
-  validate(common);
+  validate(common, any_chunk_size);
 }
 
 }  // namespace argosy::cli

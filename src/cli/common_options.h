@@ -13,7 +13,8 @@ inline constexpr std::int64_t kMemoryChunks = 16;
 
 void add_common_options(CLI::App& app, command::CommonOptions& common, Texts& texts);
 
-// Once CLI11 has set the flags: the values, and the rules they must keep. Throws base::Error (kUsage).
-void read_common_options(const CLI::App& app, const Texts& texts, command::CommonOptions& common);
+// Once CLI11 has set the flags: the values, and the rules they must keep; `any_chunk_size` lifts one of them. Throws
+// base::Error (kUsage).
+void read_common_options(const CLI::App& app, const Texts& texts, bool any_chunk_size, command::CommonOptions& common);
 
 }  // namespace argosy::cli

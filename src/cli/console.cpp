@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -46,6 +47,11 @@ class TerminalConsole : public Console {
     base::Fd fd(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
     if (!fd.valid()) throw base::system_error(base::Kind::kSystem, "", errno, "standard input");
     return fd;
+  }
+  command::StandardOutput open_standard_output() override {
+    base::Fd fd(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
+    if (!fd.valid()) throw base::system_error(base::Kind::kSystem, "", errno, "standard output");
+    return {std::move(fd), false};
   }
 
  private:

@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "cli/launcher.h"
+#include "command/move.h"
 #include "command/options.h"
 #include "command/report.h"
 
@@ -22,6 +23,9 @@ class Console : public command::Observer {
   // The user's standard input, to be read(2) until it ends; a supervisor that dies makes it fail, not end. Throws
   // base::Error (kSystem) where it can't be reached. Blocks for two seconds at most.
   virtual base::Fd open_standard_input() = 0;
+  // The user's standard output, for data and nothing else. Throws base::Error (kSystem) where it can't be reached.
+  // Blocks for two seconds at most. Any thread.
+  virtual command::StandardOutput open_standard_output() = 0;
 };
 
 // For rank 0 alone. Blocks for a few seconds at most; throws base::Error (kSystem) where the supervisor can't be

@@ -7,9 +7,11 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "base/error.h"
+#include "http/url.h"
 
 namespace argosy::cli {
 
@@ -160,6 +162,17 @@ std::vector<std::string> own_environment() {
   std::vector<std::string> all;
   for (char** one = environ; *one != nullptr; ++one) all.emplace_back(*one);
   return all;
+}
+
+void hide_credentials(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string hidden = http::without_credentials(argv[i]);
+    const std::size_t length = std::strlen(argv[i]);
+    if (hidden.size() == length) continue;
+    // In the place that it had: nothing longer fits there.
+    std::memcpy(argv[i], hidden.c_str(), hidden.size());
+    std::memset(argv[i] + hidden.size(), 0, length - hidden.size());
+  }
 }
 
 std::string start_directory(const Launch& launch, const Environment& environment) {

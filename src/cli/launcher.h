@@ -55,6 +55,10 @@ std::vector<std::pair<std::string, std::string>> words_environment(const std::ve
 std::vector<std::string> command_line(int argc, const char* const* argv, const Launch& launch,
                                       const Environment& environment);
 
+// Overwrites user names and passwords of addresses in `argv`, so that the process list does not show them. Call it once
+// the words are known.
+void hide_credentials(int argc, char** argv);
+
 // The folder that relative paths start in: on a rank that our supervisor started the supervisor's, else this process's
 // own. Throws base::Error (kUsage) where that one has no name any more.
 std::string start_directory(const Launch& launch, const Environment& environment);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "cli/launcher.h"
+#include "http/url.h"
 
 namespace argosy::cli {
 
@@ -32,6 +33,21 @@ int default_ranks(const command::CommandOptions& command, const std::vector<Host
 
 template <typename AnyOptions>
 void check_ranks(const AnyOptions& /*any*/, int /*ranks*/) {}
+
+void check_ranks(const command::ScatterOptions& scatter, int ranks) {
+  const int workers = ranks - (scatter.root_too ? 0 : 1);
+  if (ranks < 2) throw usage(fmt::format("scatter: 2 ranks are needed, a root and a worker, not {}", ranks));
+  if (scatter.parity >= workers) {
+    throw usage(fmt::format("scatter: --parity {} needs {} workers or more, and there are {}: see -n", scatter.parity,
+                            scatter.parity + 1, workers));
+  }
+}
+
+void check_ranks(const command::GatherOptions& gather, int ranks) {
+  if (gather.to < ranks) return;
+  throw usage(
+      fmt::format("gather: --to {} needs {} ranks or more, and there are {}: see -n", gather.to, gather.to + 1, ranks));
+}
 
 void check_ranks(const command::SendOptions& send, int ranks) {
   if (ranks < 2) throw usage(fmt::format("send: 2 ranks are needed, one to read and one to write, not {}", ranks));
@@ -134,13 +150,18 @@ std::string hydra_hosts(const JobPlan& plan) {
   return list;
 }
 
+// What libcurl looks at on every rank.
+constexpr std::array<std::string_view, 9> kPassedOn = {"http_proxy", "https_proxy",   "HTTPS_PROXY",
+                                                       "all_proxy",  "ALL_PROXY",     "no_proxy",
+                                                       "NO_PROXY",   "SSL_CERT_FILE", "SSL_CERT_DIR"};
+
 void append_words_to_show(std::vector<std::string>& arguments, const std::vector<std::string>& words) {
   std::size_t shown = 0;
   for (const std::string& word : words) {
     shown += word.size();
     if (shown > kShownBytes) return;
     // A lone colon would end this program's arguments for mpiexec.
-    if (word != ":") arguments.push_back(base::printable(word));
+    if (word != ":") arguments.push_back(base::printable(http::without_credentials(word)));
   }
 }
 
@@ -223,7 +244,9 @@ JobCommand build_job_command(const JobPlan& plan, const command::CommonOptions& 
     if (!plan.hosts.empty()) job.arguments.insert(job.arguments.end(), {"--host", openmpi_hosts(plan)});
     // By name only, as everybody reads a command line. (Ranks on this machine have the whole environment anyway.)
     for (const std::string& one : variables.all()) {
-      if (one.starts_with("ARGOSY_")) job.arguments.insert(job.arguments.end(), {"-x", one.substr(0, one.find('='))});
+      const std::string name = one.substr(0, one.find('='));
+      const bool passed = std::find(kPassedOn.begin(), kPassedOn.end(), name) != kPassedOn.end();
+      if (passed || name.starts_with("ARGOSY_")) job.arguments.insert(job.arguments.end(), {"-x", name});
     }
   } else {
     // The whole environment, also to other hosts and whatever HYDRA_ENV says; it travels through hydra's own sockets.

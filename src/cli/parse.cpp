@@ -66,7 +66,7 @@ Parsed parse_words(Table& table, const std::vector<std::string>& words) {
   line->take_values(sorted.values);
   Parsed parsed;
   parsed.options.emplace();
-  read_common_options(table.app, table.texts, table.common);
+  read_common_options(table.app, table.texts, line->takes_any_chunk_size(), table.common);
   parsed.options->common = table.common;
   parsed.options->command = line->read(*sorted.command, std::move(sorted.names));
   return parsed;
@@ -93,6 +93,10 @@ std::vector<std::unique_ptr<CommandLine>> command_lines() {
   lines.push_back(digest_line());
   lines.push_back(verify_line());
   lines.push_back(clean_line());
+  lines.push_back(scatter_line());
+  lines.push_back(gather_line());
+  lines.push_back(repair_line());
+  lines.push_back(fetch_line());
   return lines;
 }
 

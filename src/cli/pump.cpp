@@ -9,6 +9,8 @@
 #include <memory>
 #include <string_view>
 
+#include "cli/render.h"
+
 namespace argosy::cli {
 
 namespace {
@@ -42,6 +44,21 @@ int pump_standard_input(int from, int to) {
   char guard = 0;
   if (recv(to, &guard, 1, 0) != 1 || shutdown(to, SHUT_WR) != 0) return EXIT_FAILURE;
   return EXIT_SUCCESS;
+}
+
+int pump_standard_output(int from, int to) {
+  constexpr std::size_t kPartBytes = 256 << 10;
+  const auto part = std::make_unique<char[]>(kPartBytes);
+  const int flags = fcntl(from, F_GETFL);
+  if (flags < 0 || fcntl(from, F_SETFL, flags & ~O_NONBLOCK) != 0) return EXIT_FAILURE;
+  while (true) {
+    const ssize_t count = read(from, part.get(), kPartBytes);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return EXIT_FAILURE;
+    if (count == 0) break;
+    if (!write_all(to, {part.get(), static_cast<std::size_t>(count)})) return EXIT_FAILURE;
+  }
+  return send(from, "!", 1, MSG_NOSIGNAL) == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 }  // namespace argosy::cli

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -19,7 +20,42 @@ namespace {
 constexpr std::size_t kErrorsShown = 20;
 
 std::string past_tense(const std::string& command) {
-  return command == "send" ? "sent" : command == "bcast" ? "broadcast" : command + ":";
+  static const std::map<std::string, std::string> kPast = {{"send", "sent"},         {"bcast", "broadcast"},
+                                                           {"scatter", "scattered"}, {"gather", "gathered"},
+                                                           {"repair", "repaired"},   {"verify", "verified"}};
+  const auto known = kPast.find(command);
+  return known == kPast.end() ? command + ":" : known->second;
+}
+
+std::string count(std::int64_t number, const char* what) {
+  return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
+}
+
+// What is to be said of a stripe: lines behind the result's.
+std::string stripe_lines(const command::Report& report, bool all) {
+  const command::StripeReport& stripe = *report.stripe;
+  std::string text;
+  // What gather has not looked at it can't tell.
+  if (stripe.losses >= 0 && report.command != "gather") {
+    const std::string losses =
+        stripe.losses == 0 ? "no share may be lost" : "any " + count(stripe.losses, "share") + " may be lost";
+    text = fmt::format("{} on {}; {}\n", count(stripe.chunks, "chunk"), count(stripe.workers, "worker"), losses);
+  }
+  if (stripe.rebuilt > 0) text += fmt::format("{} made again from the others\n", count(stripe.rebuilt, "chunk"));
+  for (const command::ReceiptReport& one : stripe.receipts) {
+    if (!all && one.error_number == 0) continue;
+    text += fmt::format("  worker {} on {}: {} acknowledged, {} failed", one.worker, one.host, one.acknowledged,
+                        one.failed);
+    if (one.error_number != 0) text += fmt::format(": {}; the others have the rest", std::strerror(one.error_number));
+    text += '\n';
+  }
+  for (const command::ShareReport& one : stripe.shares) {
+    if (!all) continue;
+    text += fmt::format("  share {}: {}, {} damaged, {} missing", one.share, count(one.chunks, "chunk"), one.damaged,
+                        one.missing);
+    text += one.rank < 0 ? "\n" : fmt::format(" (rank {} on {})\n", one.rank, one.host);
+  }
+  return text;
 }
 
 // What --explain shows.
@@ -53,10 +89,29 @@ std::string_view command_name(const command::Options& options) {
   return std::visit([](const auto& one) { return one.kName; }, options.command);
 }
 
+// "fetched data.bin: 123 bytes (1.2 MB), 1.000 received for each, 0.50 s, 2.4 MB/s, xxh3:..."
+std::string fetch_line(const command::Report& report) {
+  const std::string what = report.name.empty() ? fmt::format("{} file{}", report.files, report.files == 1 ? "" : "s")
+                                               : base::printable(report.name);
+  std::string line = fmt::format("fetched {}: {} bytes", what, report.bytes);
+  if (report.bytes >= 1024) line += fmt::format(" ({})", format_size(report.bytes));
+  if (report.bytes_moved == 0 && report.fetch->received == 0) {
+    line += fmt::format(", {}, already in place", format_seconds(report.seconds.total));
+  } else {
+    line += fmt::format(", {:.3f} received for each, {}", report.fetch->ratio(), format_seconds(report.seconds.total));
+    if (report.seconds.total > 0) {
+      line += ", " + format_rate(static_cast<double>(report.bytes_moved) / report.seconds.total);
+    }
+  }
+  if (!report.digest.empty()) line += ", " + report.digest;
+  return line;
+}
+
 std::string result_line(const command::Report& report) {
   if (report.command == command::CleanOptions::kName) {
     return fmt::format("removed {} leftover{}, {} bytes", report.files, report.files == 1 ? "" : "s", report.bytes);
   }
+  if (report.fetch) return fetch_line(report);
   std::int64_t read = 0;
   std::int64_t written = 0;
   for (const command::RankReport& rank : report.ranks) {
@@ -70,8 +125,10 @@ std::string result_line(const command::Report& report) {
   }
   std::string line = fmt::format("{} {}: {} bytes", past_tense(report.command), what, read);
   if (read >= 1024) line += fmt::format(" ({})", format_size(read));
-  line += fmt::format(" read, {} written and verified, {}", written, format_seconds(report.seconds.total));
-  if (report.bytes_moved == 0 && report.bytes > 0) {
+  line += report.command == "verify" ? fmt::format(" read and checked")
+                                     : fmt::format(" read, {} written and verified", written);
+  line += ", " + format_seconds(report.seconds.total);
+  if (report.bytes_moved == 0 && report.bytes > 0 && !report.stripe) {
     line += ", already in place";
   } else if (report.bytes_moved > 0 && report.seconds.total > 0) {
     line += ", " + format_rate(static_cast<double>(report.bytes_moved) / report.seconds.total);
@@ -83,14 +140,17 @@ std::string result_line(const command::Report& report) {
 
 Rendered render(const command::Report& report, const command::CommonOptions& options) {
   Rendered rendered;
+  // Standard output has the data already.
+  const bool to_output = report.fetch && report.fetch->to_output;
   if (options.json) {
     rendered.out = command::to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  } else if (!options.quiet && (report.exit == 0 || report.files > 0 || report.folders > 0)) {
-    const bool has_printed = report.command == "digest" || report.command == "verify";
+  } else if (!options.quiet && !to_output && (report.exit == 0 || report.files > 0 || report.folders > 0)) {
+    const bool has_printed = report.command == "digest" || (report.command == "verify" && !report.stripe);
     rendered.out = has_printed        ? std::string()
                    : report.explained ? prediction(report)
                    : report.dry_run   ? listing(report)
                                       : result_line(report) + "\n";
+    if (report.stripe) rendered.out += stripe_lines(report, options.verbose);
     if (options.verbose && !report.route.empty()) {
       for (const command::RankReport& rank : report.ranks) rendered.out += node_line(rank, report.seconds.transfer);
     }

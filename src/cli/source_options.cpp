@@ -61,12 +61,12 @@ void add_source_options(CLI::App& command, Texts& texts, bool& from0) {
   add_text(command, texts, "--as", "NAME", "the name at the destination, for a single FILE");
   add_text(command, texts, "--files-from", "LIST",
            "more FILEs from a list, one a line, that is\nread on the same host; - is standard input");
-  add_text(command, texts, "--save-manifest", "FILE",
-           "write what is moved, with digests, on the same\nhost, for `argosy verify --manifest`");
   command.add_flag("--from0", from0, "names in LIST end in NUL, not in newline");
 }
 
 void add_tree_options(CLI::App& command, Texts& texts, command::TreeOptions& tree) {
+  add_text(command, texts, "--save-manifest", "FILE",
+           "write what is moved, with digests, on the same\nhost, for `argosy verify --manifest`");
   add_text(command, texts, "--exclude", "PATTERN",
            "leave out what matches, in folders too; patterns\nare rsync's, and the first that matches decides");
   add_text(command, texts, "--include", "PATTERN", "do not leave out what matches, whatever a later\n--exclude says");

@@ -93,7 +93,7 @@ class Supervisor {
   void stop_for_a_while();
   void end_job(milliseconds until_terminated);
   void start_diagnosis();
-  void start_pump();
+  void start_pumps();
   void say(std::string_view line);
   void finish();
 
@@ -178,7 +178,7 @@ void Supervisor::turn() {
   std::vector<nlohmann::json> frames;
   channel_.serve(frames);
   for (const nlohmann::json& frame : frames) on_frame(frame);
-  start_pump();
+  start_pumps();
   check_deadlines();
 }
 
@@ -333,10 +333,13 @@ void Supervisor::on_diagnosis() {
   if (!lines.empty() && !job_status_) end_job(milliseconds(0));
 }
 
-void Supervisor::start_pump() {
+void Supervisor::start_pumps() {
   const base::Fd socket = channel_.take_standard_input();
   // Its end is told by the connection: nobody waits for the process.
   if (socket.valid()) fork_child([&](int /*fd*/) { return pump_standard_input(STDIN_FILENO, socket.get()); });
+  // Rank 0 waits until all of its output is there before it tells the result.
+  const base::Fd output = channel_.take_standard_output();
+  if (output.valid()) fork_child([&](int /*fd*/) { return pump_standard_output(output.get(), STDOUT_FILENO); });
 }
 
 // Ctrl-Z. A job on this machine stops with us. One on several hosts goes on: its other half would take the stopped one

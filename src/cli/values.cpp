@@ -14,7 +14,8 @@ CLI::Option* add_text(CLI::App& app, Texts& texts, const std::string& names, con
 }
 
 void copy(const Texts& texts, const CLI::App& app, const std::string& name, std::string& value) {
-  if (app.get_option(name)->count() == 0) return;
+  const CLI::Option* option = app.get_option_no_throw(name);
+  if (option == nullptr || option->count() == 0) return;
   value = texts.at(name);
   if (value.empty()) throw usage(fmt::format("{}: the value is empty", name));
 }

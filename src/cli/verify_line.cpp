@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cli/command_line.h"
+#include "cli/stripe_options.h"
 
 namespace argosy::cli {
 
@@ -13,6 +14,7 @@ constexpr std::string_view kHelp =
     R"(usage: argosy verify [OPTIONS] A B
        argosy verify [OPTIONS] --nodes DIR
        argosy verify [OPTIONS] --manifest FILE DIR
+       argosy verify [OPTIONS] --stripes DIR/NAME
 
 Compares two trees: A and B; or DIR as it is on every node; or DIR and what
 --save-manifest has written of a transfer into it. Contents, types,
@@ -21,6 +23,12 @@ for each difference. Ends with 0 where there is none, else with 1.
 
 A and B are read by all ranks, and so is DIR with --manifest: each has to see
 them. FILE is read on rank 0's host.
+
+With --stripes every rank checks the shares of a striped file that it sees, all
+at once, and it is said whether the file can still be had, and how many more
+shares may be lost. Exit 0: all is right; 1: something is damaged or missing, and
+the file can be had; 5: it can't be had any more. In DIR, %h stands for any
+host's name, %r for any number and %% for a percent sign.
 )";
 
 constexpr std::string_view kExamples =
@@ -32,11 +40,13 @@ constexpr std::string_view kExamples =
   argosy send --save-manifest m.json dataset /backup
   argosy verify --manifest m.json /backup
       still what it was?
+  argosy verify --hosts a,b,c,d,e --stripes /scratch/big.bin
+      can big.bin, which was scattered, still be had?
 )";
 
-constexpr CommandLine::About kAbout = {"verify", "compare folders, over nodes too, or a manifest",
-                                       "argosy verify [OPTIONS] A B | --nodes DIR | --manifest FILE DIR", kHelp,
-                                       kExamples};
+constexpr CommandLine::About kAbout = {
+    "verify", "compare folders, also over nodes; check stripes",
+    "argosy verify [OPTIONS] A B | --nodes DIR | --manifest FILE DIR | --stripes DIR/NAME", kHelp, kExamples};
 
 class VerifyLine : public CommandLine {
  public:
@@ -45,6 +55,7 @@ class VerifyLine : public CommandLine {
   void add_options(CLI::App& app) override {
     app.add_flag("--nodes", nodes_, "compare DIR on every node");
     add_text(app, values_, "--manifest", "FILE", "compare DIR with what FILE says of it");
+    app.add_flag("--stripes", stripes_, "check the shares of a striped file");
     app.add_flag("--no-owner", verify_.no_owner, "owner and group do not count");
     app.add_flag("--no-mode", verify_.no_mode, "permissions do not count");
     app.add_flag("--no-times", verify_.no_times, "modification times do not count");
@@ -55,7 +66,17 @@ class VerifyLine : public CommandLine {
     using Against = command::VerifyOptions::Against;
     command::VerifyOptions verify = verify_;
     copy(values_, app, "--manifest", verify.manifest);
-    if (nodes_ && !verify.manifest.empty()) throw usage("--nodes and --manifest can't be given together");
+    if (int{nodes_} + int{stripes_} + int{!verify.manifest.empty()} > 1) {
+      throw usage("only one of --nodes, --manifest and --stripes can be given");
+    }
+    if (stripes_) {
+      const bool compares = verify.no_owner || verify.no_mode || verify.no_times || verify.no_xattrs;
+      if (compares) throw usage("verify: --no-owner and the like are for folders, not for --stripes");
+      if (names.size() != 1) throw usage("verify: one DIR/NAME is needed, and nothing else");
+      verify.against = Against::kStripes;
+      verify.stripe = parse_stripe_name(names[0]);
+      return verify;
+    }
     verify.against = nodes_ ? Against::kNodes : verify.manifest.empty() ? Against::kOther : Against::kManifest;
     const std::size_t wanted = verify.against == Against::kOther ? 2 : 1;
     if (names.size() != wanted) {
@@ -73,6 +94,7 @@ class VerifyLine : public CommandLine {
  private:
   command::VerifyOptions verify_;
   bool nodes_ = false;
+  bool stripes_ = false;
   Texts values_;
 };
 

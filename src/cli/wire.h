@@ -1,9 +1,10 @@
 // The channel between rank 0 and the supervisor, as bytes: where it is, how it opens, lines of JSON. Both ends use
 // this; doc/architecture.md has the frames.
 //
-// A connection opens with one line, "argosy1 TOKEN control" or "argosy1 TOKEN stdin". A control connection then carries
-// one JSON document a line, each way; the supervisor's first is {"type":"hello"}. A stdin connection carries the
-// supervisor's standard input, raw.
+// A connection opens with one line, "argosy1 TOKEN control", "argosy1 TOKEN stdin" or "argosy1 TOKEN stdout". A control
+// connection then carries one JSON document a line, each way; the supervisor's first is {"type":"hello"}. A stdin
+// connection carries the supervisor's standard input, raw; a stdout connection what goes to its standard output, and
+// one byte back when all of it is there.
 #pragma once
 
 #include <chrono>

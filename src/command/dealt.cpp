@@ -2,7 +2,6 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "command/memory.h"
 
 namespace argosy::command {
 

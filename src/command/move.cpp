@@ -10,10 +10,10 @@
 #include <tuple>
 #include <utility>
 
-#include "command/memory.h"
 #include "command/phases.h"
 #include "command/place.h"
 #include "command/saved_manifest.h"
+#include "command/shared_folder.h"
 #include "command/sources.h"
 #include "core/chunk.h"
 #include "engine/pool.h"
@@ -132,7 +132,9 @@ class Move {
       if (made.succeeded == 0 || made.interrupted != 0) return goes_on(made);
       if (made.failed > 0 && phases_.failure()) report_.errors.push_back(*phases_.failure());
     }
-    if (task_.folders_may_be_shared && found_.files > 0 && !dry_run()) leave_shared_folder_to_lowest();
+    if (task_.folders_may_be_shared && found_.files > 0 && !dry_run()) {
+      if (!is_lowest_of_folder(phases_, folder_ ? &*folder_ : nullptr)) folder_.reset();
+    }
     const bool writes_nothing = found_.files == 0 || dry_run();
     const std::vector<std::int64_t> flags = session_.exchange(folder_ || (writes_nothing && task_.wants(me_)) ? 1 : 0);
     if (found_.folders > 0) leave_out_destinations();
@@ -154,23 +156,6 @@ class Move {
 
   std::string destination() const {
     return absolute(options_.start_directory, expand(task_.directory, me_, session_.host(me_)));
-  }
-
-  // Every writer leaves a sign in its folder; who then finds a lower rank's there shares the folder with it.
-  void leave_shared_folder_to_lowest() {
-    const std::vector<std::int64_t> job = session_.exchange(me_ == 0 ? Clock::now().time_since_epoch().count() : 0);
-    std::optional<file::Sign> sign;
-    std::function<void()> leave;
-    if (folder_) leave = [&] { sign.emplace(*folder_, job[0], me_); };
-    phases_.run_task("scan", leave, [] { return mpi::Verdict{}; });
-    bool lowest = true;
-    std::function<void()> look;
-    if (folder_) look = [&] { lowest = !sign || sign->is_lowest(); };
-    phases_.run_task("scan", look, [] { return mpi::Verdict{}; });
-    std::function<void()> remove;
-    if (sign) remove = [&] { sign.reset(); };
-    phases_.run_task("scan", remove, [] { return mpi::Verdict{}; });
-    if (!lowest) folder_.reset();
   }
 
   bool dry_run() const { return task_.sources.tree.dry_run; }

@@ -17,10 +17,18 @@
 
 namespace argosy::command {
 
+// The user's standard output, for data.
+struct StandardOutput {
+  base::Fd fd;
+  // It is a socket: once it is shut down for writing, a byte comes back when all has arrived where the user wants it.
+  bool acknowledges = false;
+};
+
 // What a command gets from whoever started it on this rank.
 struct Surroundings {
   Observer* observer = nullptr;  // null but on rank 0
   std::function<base::Fd()> open_standard_input;
+  std::function<StandardOutput()> open_standard_output;
 };
 
 // What the scan has found, known to every rank.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/node_route.h"
+#include "core/stripe_manifest.h"
 
 namespace argosy::command {
 
@@ -86,6 +87,62 @@ struct BcastOptions : Sources {
   bool explain = false;                  // --explain: move nothing, show the routes' predictions
 };
 
+// `argosy scatter [--parity K] [--layout L] [--root-too] FILE... DIR`
+struct ScatterOptions : Sources {
+  static constexpr std::string_view kName = "scatter";
+  static constexpr int kDefaultRanks = 0;
+  std::string directory;  // as given, templates unexpanded
+  int parity = 0;         // --parity
+  core::StripeLayout layout = core::StripeLayout::kStripe;
+  bool root_too = false;  // --root-too: rank 0 keeps a share as well
+};
+
+// DIR/NAME, a stripe: where its folders are, and the file's name.
+struct StripeName {
+  std::string directory;  // as given, templates unexpanded
+  std::string name;
+};
+
+// `argosy gather [--to R] [--range OFFSET:LENGTH] DIR/NAME OUT`
+struct GatherOptions : StripeName {
+  static constexpr std::string_view kName = "gather";
+  static constexpr int kDefaultRanks = 0;
+  std::string out;
+  int to = 0;
+  struct Range {
+    std::int64_t offset = 0;
+    std::int64_t length = 0;
+  };
+  std::optional<Range> range;
+};
+
+// `argosy repair DIR/NAME`
+struct RepairOptions : StripeName {
+  static constexpr std::string_view kName = "repair";
+  static constexpr int kDefaultRanks = 0;
+};
+
+// `argosy fetch [-i LIST] [--to RANK|all] URL... DIR` and `argosy fetch --stdout URL...`
+struct FetchOptions {
+  static constexpr std::string_view kName = "fetch";
+  static constexpr int kDefaultRanks = 0;
+  std::vector<std::string> urls;
+  std::vector<std::string> lists;  // -i: files, read on rank 0's host; "-" is standard input
+  std::string directory;           // as given, templates unexpanded; empty with to_output
+  int to = 0;                      // the rank that writes
+  bool to_all = false;             // every node does
+  bool to_output = false;          // --stdout
+  int connections = 8;             // to an origin host, of all ranks together
+  std::int64_t rate = 0;           // bytes a second from all origins together, 0: no limit
+  int retries = 5;                 // of an object, one after another
+  double timeout = 30;             // seconds without a byte of an answer
+  bool rename = false;             // a second file of a name gets a number
+  std::string sha256;              // of a single URL: 64 hexadecimal digits
+  std::string header_file;         // "Name: value" lines, read on rank 0's host
+  std::string cacert;              // PEM, read on rank 0's host
+  bool insecure = false;           // certificates are not checked
+};
+
 // `argosy digest [--xxh3|--sha256] PATH...`
 struct DigestOptions {
   static constexpr std::string_view kName = "digest";
@@ -94,15 +151,17 @@ struct DigestOptions {
   bool sha256 = false;
 };
 
-// `argosy verify A B`, `argosy verify --nodes DIR`, `argosy verify --manifest FILE DIR`
+// `argosy verify A B`, `argosy verify --nodes DIR`, `argosy verify --manifest FILE DIR`, `argosy verify --stripes
+// DIR/NAME`
 struct VerifyOptions {
   static constexpr std::string_view kName = "verify";
   static constexpr int kDefaultRanks = 0;
-  enum class Against { kOther, kNodes, kManifest };
+  enum class Against { kOther, kNodes, kManifest, kStripes };
   Against against = Against::kOther;
   std::string directory;  // A, or DIR
   std::string other;      // B
   std::string manifest;   // FILE
+  StripeName stripe;      // DIR/NAME
   bool no_owner = false;
   bool no_mode = false;
   bool no_times = false;
@@ -116,7 +175,8 @@ struct CleanOptions {
   std::string directory;  // as given, templates unexpanded
 };
 
-using CommandOptions = std::variant<SendOptions, BcastOptions, DigestOptions, VerifyOptions, CleanOptions>;
+using CommandOptions = std::variant<SendOptions, BcastOptions, ScatterOptions, GatherOptions, RepairOptions,
+                                    FetchOptions, DigestOptions, VerifyOptions, CleanOptions>;
 
 struct Options {
   CommonOptions common;

@@ -1,5 +1,6 @@
 #include "command/phases.h"
 
+#include <fmt/format.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
@@ -35,6 +36,14 @@ std::size_t io_threads(const mpi::Session& session) {
 }
 
 constexpr double kReportSeconds = 30;
+// A rank whose main thread runs finds out earlier, and says more.
+constexpr double kWatchdogSlack = 10;
+
+double watchdog_seconds(const CommonOptions& options) {
+  const double stall = patience(options);
+  return stall > 0 ? std::max(stall, kReportSeconds) + kWatchdogSlack : 0;
+}
+
 // How long a job that has failed takes to tell all ranks.
 constexpr std::chrono::milliseconds kLastWords(500);
 constexpr std::chrono::seconds kRankZeroEndsIt(3);
@@ -54,6 +63,8 @@ Phases::Phases(mpi::Session& session, const CommonOptions& options, Observer* ob
       observer_(observer),
       workers_(io_threads(session)),
       pulse_(session.transport(), session.hosts(), patience(options)),
+      watchdog_(watchdog_seconds(options),
+                fmt::format("rank {} on {}", session.rank(), base::printable(session.host(session.rank())))),
       idle_since_(Clock::now()),
       watched_(idle_since_) {
   // The loop sleeps for tens of microseconds; the default slack alone is 50. Without it the sleep is longer, no more.
@@ -115,6 +126,7 @@ mpi::Verdict Phases::go(const Phase& phase) {
   std::optional<mpi::Agreement> agreement;
   bool stopped = false;
   while (true) {
+    watchdog_.beat();
     bool busy = session_.transport().poll() > 0;
     busy = workers_.drain() > 0 || busy;
     busy = phase.step() || busy;
@@ -249,6 +261,7 @@ void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
   whole.names.clear();
   whole.lines.clear();
   whole.name.clear();
+  whole.stripe.reset();
   for (const std::string& text : texts) {
     Report part = report_from_json(nlohmann::json::parse(text));
     whole.ranks.insert(whole.ranks.end(), part.ranks.begin(), part.ranks.end());
@@ -266,6 +279,7 @@ void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
     if (whole.names.empty()) whole.names = std::move(part.names);
     if (whole.digest.empty()) whole.digest = part.digest;
     if (whole.name.empty()) whole.name = part.name;
+    if (!whole.stripe) whole.stripe = std::move(part.stripe);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/watchdog.h"
 #include "command/options.h"
 #include "command/report.h"
 #include "engine/pulse.h"
@@ -69,6 +70,7 @@ class Phases {
   Observer* observer_;
   engine::Workers workers_;
   engine::Pulse pulse_;
+  base::Watchdog watchdog_;
   Progress expected_;
   std::optional<base::Failure> failure_;
   std::chrono::steady_clock::time_point idle_since_;

@@ -1,6 +1,7 @@
 #include "command/report.h"
 
 #include <array>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -122,10 +123,24 @@ Report read_report(const nlohmann::json& document) {
   if (report.dry_run) {
     for (const nlohmann::json& name : document.at("names")) report.names.push_back(get_bytes(name, "path"));
   }
+  if (document.contains("stripe")) report.stripe = stripe_report_from_json(document.at("stripe"));
+  if (document.contains("ledger")) report.fetch = get_fetch(document);
   return report;
 }
 
 }  // namespace
+
+// VmHWM: unlike getrusage's number, not inherited over exec.
+std::int64_t peak_rss() {
+  std::ifstream status("/proc/self/status");
+  std::string key;
+  while (status >> key) {
+    std::int64_t kibibytes = 0;
+    if (key == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
+    status.ignore(1 << 12, '\n');
+  }
+  return 0;
+}
 
 nlohmann::json to_json(const Report& report) {
   nlohmann::json document = {{"command", report.command},
@@ -146,7 +161,7 @@ nlohmann::json to_json(const Report& report) {
   if (!report.digest.empty()) document["digest"] = report.digest;
   if (!report.name.empty()) put_bytes(document, "name", report.name);
   put_routes(document, report);
-  if (report.command == "verify") document["differences"] = report.differences;
+  if (report.command == "verify" && !report.stripe) document["differences"] = report.differences;
   if (!report.lines.empty()) {
     document["lines"] = nlohmann::json::array();
     for (const std::string& line : report.lines) {
@@ -163,6 +178,8 @@ nlohmann::json to_json(const Report& report) {
       document["names"].push_back(std::move(one));
     }
   }
+  if (report.stripe) document["stripe"] = to_json(*report.stripe);
+  if (report.fetch) put_fetch(document, *report.fetch);
   for (const RankReport& rank : report.ranks) {
     nlohmann::json one = rank_to_json(rank);
     const double seconds = report.seconds.transfer;

@@ -4,10 +4,13 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "command/fetch_report.h"
+#include "command/stripe_report.h"
 
 namespace argosy::command {
 
@@ -73,11 +76,16 @@ struct Report {
   std::vector<std::string> lines;
   std::int64_t differences = 0;
   std::string limited_by;
-  std::vector<base::Failure> errors;  // at most kErrorsKept
-  std::int64_t errors_total = 0;      // all of them, those not kept included
+  std::optional<StripeReport> stripe;  // commands that work on stripes
+  std::optional<FetchReport> fetch;    // of `fetch` alone
+  std::vector<base::Failure> errors;   // at most kErrorsKept
+  std::int64_t errors_total = 0;       // all of them, those not kept included
 };
 
 inline constexpr std::size_t kErrorsKept = 1000;
+
+// The highest resident size of this process so far, in bytes.
+std::int64_t peak_rss();
 
 nlohmann::json to_json(const Report& report);
 // The inverse, for the supervisor, which gets the report as JSON. Throws base::Error (kSystem) on a malformed document.

@@ -5,6 +5,10 @@
 #include "command/bcast.h"
 #include "command/clean.h"
 #include "command/digest.h"
+#include "command/fetch.h"
+#include "command/gather.h"
+#include "command/repair.h"
+#include "command/scatter.h"
 #include "command/send.h"
 #include "command/verify.h"
 
@@ -23,6 +27,10 @@ struct Runner {
   Report operator()(const DigestOptions& asked) const { return digest(options, asked, session, surroundings); }
   Report operator()(const CleanOptions& asked) const { return clean(options, asked, session, surroundings); }
   Report operator()(const VerifyOptions& asked) const { return verify(options, asked, session, surroundings); }
+  Report operator()(const ScatterOptions& asked) const { return scatter(options, asked, session, surroundings); }
+  Report operator()(const GatherOptions& asked) const { return gather(options, asked, session, surroundings); }
+  Report operator()(const RepairOptions& asked) const { return repair(options, asked, session, surroundings); }
+  Report operator()(const FetchOptions& asked) const { return fetch(options, asked, session, surroundings); }
 };
 
 }  // namespace

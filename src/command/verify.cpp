@@ -443,6 +443,8 @@ mpi::Verdict compare(Phases& phases, const Options& options, const VerifyOptions
 
 Report verify(const Options& options, const VerifyOptions& asked, mpi::Session& session,
               const Surroundings& surroundings) {
+  if (asked.against == VerifyOptions::Against::kStripes)
+    return verify_stripes(options, asked.stripe, session, surroundings);
   Report report;
   report.command = "verify";
   Phases phases(session, options.common, surroundings.observer);

@@ -9,11 +9,29 @@
 namespace argosy::core {
 
 // One tag a kind of message, as the first of these systems had them: metadata, data (which carries the explicit end),
-// and what comes back. Chunks of the second lane have a tag of their own, since lanes don't wait for each other.
-// On one line, which the tests read.
-// clang-format off
-enum class Tag : int { kPage = 1, kAnswer, kGrant, kChunk, kSecondLane, kRelease, kReceipt, kStatus, kReply, kTask, kDone };
-// clang-format on
+// and what comes back. Chunks of the second lane have a tag of their own, since lanes don't wait for each other. Where
+// rank 0 deals work out as it goes, its orders go down and the ranks' words come up (fetch), or tasks and what came of
+// them (verify, digest).
+enum class Tag : int {
+  kPage = 1,
+  kAnswer,
+  kGrant,
+  kChunk,
+  kSecondLane,
+  kRelease,
+  kReceipt,
+  kStatus,
+  kReply,
+  kStripe,
+  kStripeReceipt,
+  kTable,
+  kRequest,
+  kStripeReply,
+  kOrder,
+  kWord,
+  kTask,
+  kDone
+};
 inline constexpr int kMostLanes = 2;
 
 inline constexpr int kAnyRank = -2;

@@ -8,7 +8,9 @@ Transfer::Transfer(core::Transport& transport, Workers& workers, Pools& pools, c
       relay_(transport, route, pools.lanes, settings.relay,
              [this](Arrival arrival) {
                if (origin_ && !arrival.own && arrival.view) origin_->passes(*arrival.view);
-               if (destination_) destination_->arrived(std::move(arrival));
+               if (destination_) return destination_->arrived(std::move(arrival));
+               // A destination ends by its receipt; who only hands on needs to read where the stream ends.
+               if (!arrival.view) throw base::Error(base::Kind::kIntegrity, {}, 0, arrival.why);
              }),
       control_(transport, route) {
   if (source != nullptr)
@@ -17,6 +19,9 @@ Transfer::Transfer(core::Transport& transport, Workers& workers, Pools& pools, c
   if (sink != nullptr) destination_ = std::make_unique<Destination>(route.origins(), workers, relay_, control_, *sink);
   Control::Handlers handlers;
   listens_ = origin_ && route.root() != transport.rank();
+  for (int lane = 0; lane < route.lanes(); ++lane) {
+    hands_on_ = hands_on_ || (!destination_ && route.incoming(transport.rank(), lane, 0).has_value());
+  }
   if (destination_ || listens_) {
     handlers.page = [this](const core::Page& page) {
       if (listens_) origin_->page_arrived(page);
@@ -42,7 +47,7 @@ bool Transfer::step() {
 }
 
 bool Transfer::done() const {
-  if (listens_ && !relay_.has_all()) return false;
+  if ((listens_ || hands_on_) && !relay_.has_all()) return false;
   return (!origin_ || origin_->done()) && (!destination_ || destination_->done()) && control_.done() && relay_.idle();
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "core/endpoint.h"
 #include "core/route.h"
 #include "core/transport.h"
@@ -64,7 +65,8 @@ class Transfer {
   std::unique_ptr<Origin> origin_;
   std::unique_ptr<Destination> destination_;
   double network_wait_ = 0;
-  bool listens_ = false;  // an origin that is not the root
+  bool listens_ = false;   // an origin that is not the root
+  bool hands_on_ = false;  // a rank that chunks pass and that keeps none
 };
 
 }  // namespace argosy::engine

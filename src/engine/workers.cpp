@@ -46,7 +46,16 @@ std::size_t Workers::drain() {
 
 void Workers::wait(std::chrono::microseconds longest) {
   std::unique_lock lock(mutex_);
-  ended_signal_.wait_for(lock, longest, [this] { return !ended_.empty(); });
+  ended_signal_.wait_for(lock, longest, [this] { return !ended_.empty() || woken_; });
+  woken_ = false;
+}
+
+void Workers::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+  }
+  ended_signal_.notify_one();
 }
 
 bool Workers::abandon(std::chrono::milliseconds longest) {

@@ -30,6 +30,9 @@ class Workers {
   std::size_t drain();
   // Main thread: sleeps until a task ends, at most `longest`.
   void wait(std::chrono::microseconds longest);
+  // Any thread: ends a wait() at once, or the next one, because something else has happened that the main thread looks
+  // after.
+  void wake();
   // Main thread: drops what has not started and all `done`s, and waits for the tasks that run, at most `longest`; false
   // when one still runs then (a file system hangs).
   bool abandon(std::chrono::milliseconds longest);
@@ -53,6 +56,7 @@ class Workers {
   std::vector<std::function<void()>> ended_;
   std::size_t running_ = 0;
   bool closing_ = false;
+  bool woken_ = false;
   std::size_t outstanding_ = 0;  // main thread only
   std::vector<std::thread> threads_;
 };

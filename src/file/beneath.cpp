@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <memory>
@@ -124,7 +125,8 @@ Sign::~Sign() {
   static_cast<void>(unlinkat(folder_.fd(), signs_.c_str(), AT_REMOVEDIR));
 }
 
-bool Sign::is_lowest() const {
+int Sign::lowest() const {
+  int lowest = rank_;
   base::Fd fd(openat(folder_.fd(), signs_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) throw base::system_error(Kind::kDestination, folder_.path(), errno, "can't be read");
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(fdopendir(fd.get()), closedir);
@@ -134,9 +136,9 @@ bool Sign::is_lowest() const {
     int other = 0;
     const std::string_view name = entry->d_name;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), other);
-    if (parsed.ec == std::errc() && other < rank_) return false;
+    if (parsed.ec == std::errc()) lowest = std::min(lowest, other);
   }
-  return true;
+  return lowest;
 }
 
 }  // namespace argosy::file

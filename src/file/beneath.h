@@ -51,7 +51,9 @@ class Sign {
   Sign& operator=(const Sign&) = delete;
 
   // Once all ranks have left theirs: no lower rank's is in the same folder.
-  bool is_lowest() const;
+  bool is_lowest() const { return lowest() == rank_; }
+  // The lowest rank whose sign is in the same folder.
+  int lowest() const;
 
  private:
   const Folder& folder_;

@@ -77,13 +77,18 @@ class Cleaner {
       if (base::interrupted() != 0) return;
       if (is_temporary(name)) {
         hashes.insert(name.substr(0, name.find('.', 1)));
+      } else if (is_download(name)) {
+        // The lock is on the file itself.
+        target(fd, name, {""}, shown);
       } else if (is_signs(name)) {
         remove_tree(fd, name, shown);
       } else if (is_folder_at(fd, name.c_str())) {
         below.push_back(name);
       }
     }
-    for (const std::string& hash : hashes) target(fd, hash, shown);
+    for (const std::string& hash : hashes) {
+      target(fd, hash, {".lock", ".part", ".journal", ".aside", ".tree", ".stripe"}, shown);
+    }
     for (const std::string& name : below) {
       const Hold hold(fd, lock_name(name));
       const std::string path = shown + '/' + name;
@@ -101,15 +106,15 @@ class Cleaner {
   }
 
  private:
-  // All that has this hash in its name, unless somebody holds its lock.
-  void target(int fd, const std::string& hash, const std::string& shown) {
-    const Hold hold(fd, hash + ".lock");
+  // All that begins with this stem, unless somebody holds the lock that has the first of the suffixes; it goes last.
+  void target(int fd, const std::string& stem, const std::vector<std::string>& suffixes, const std::string& shown) {
+    const Hold hold(fd, stem + suffixes.front());
     if (hold.busy()) {
-      cleaned_.busy.push_back(shown + '/' + hash + ".lock");
+      cleaned_.busy.push_back(shown + '/' + stem + suffixes.front());
       return;
     }
-    for (const char* suffix : {".part", ".journal", ".aside", ".tree", ".lock"}) {
-      const std::string name = hash + suffix;
+    for (auto suffix = suffixes.rbegin(); suffix != suffixes.rend(); ++suffix) {
+      const std::string name = stem + *suffix;
       struct stat status = {};
       if (fstatat(fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
       if (S_ISDIR(status.st_mode)) {

@@ -1,5 +1,5 @@
 // Takes away what interrupted runs have left below a folder: files and journals beside their targets, locks that nobody
-// holds, trees that were never shown. What a run that is under way works on stays.
+// holds, trees that were never shown, stripes and downloads. What a run that is under way works on stays.
 #pragma once
 
 #include <cstdint>

@@ -64,6 +64,11 @@ std::vector<std::byte> read_whole(int fd) {
   return bytes;
 }
 
+bool is_empty(int fd) {
+  struct stat status = {};
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0;
+}
+
 // Whether the file still reads as the record says.
 bool reads_so(int part, const Journal::Record& record) {
   std::vector<std::byte> leaf(static_cast<std::size_t>(base::kLeafSize));
@@ -225,7 +230,10 @@ std::vector<Journal::Record> recover(int folder, const std::string& name, const 
   const std::string journal = journal_name(name);
   const base::Fd fd(openat(folder, journal.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) return {};
-  const Journal::Contents contents = Journal::decode(read_whole(fd.get()), entry, boot_id(), used);
+  const std::vector<std::byte> bytes = read_whole(fd.get());
+  // Killed before its head was written: no damage, and the next one replaces it.
+  if (bytes.empty() && is_empty(fd.get())) return {};
+  const Journal::Contents contents = Journal::decode(bytes, entry, boot_id(), used);
   if (contents.foreign) {
     // Kept for whoever wants to know what it was, until `clean`.
     static_cast<void>(renameat(folder, journal.c_str(), folder, aside_name(name).c_str()));

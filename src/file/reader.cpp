@@ -79,6 +79,9 @@ core::Entry Reader::look_at(const Named& named) {
     entry.error_number = errno;
     if (errno == ENOENT || errno == ENOTDIR) entry.size = core::kMissing;
     failures_.push_back(base::system_error(base::Kind::kSource, named.shown, errno, "can't be read").failure());
+  } else if (S_ISDIR(status.st_mode) && !selection_.folders) {
+    entry.error_number = EISDIR;
+    failures_.push_back({base::Kind::kSource, named.shown, -1, {}, EISDIR, "is a folder, and only files are taken"});
   } else if (S_ISDIR(status.st_mode)) {
     entry.type = core::Type::kFolder;
   } else if (!S_ISREG(status.st_mode)) {

@@ -19,25 +19,40 @@ std::string beside(std::string_view name, std::string_view suffix) {
   return fmt::format("{}{:016x}{}", kPrefix, base::checksum_of(std::as_bytes(std::span(name))), suffix);
 }
 
+// What follows the hash in a name of this form; empty: it is none.
+std::string_view suffix_of(std::string_view name) {
+  if (!name.starts_with(kPrefix)) return {};
+  name.remove_prefix(kPrefix.size());
+  const std::string_view hash = name.substr(0, std::min(kHashDigits, name.size()));
+  const bool is_hash = hash.size() == kHashDigits && std::all_of(hash.begin(), hash.end(), [](char c) {
+                         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+                       });
+  return is_hash ? name.substr(kHashDigits) : std::string_view();
+}
+
 }  // namespace
 
 std::string temporary_name(std::string_view name) { return beside(name, ".part"); }
 std::string lock_name(std::string_view name) { return beside(name, ".lock"); }
 std::string journal_name(std::string_view name) { return beside(name, ".journal"); }
 std::string tree_name(std::string_view name) { return beside(name, ".tree"); }
-
 std::string aside_name(std::string_view name) { return beside(name, ".aside"); }
+std::string stripe_name(std::string_view name) { return beside(name, ".stripe"); }
 
 bool is_temporary(std::string_view name) {
-  if (!name.starts_with(kPrefix)) return false;
-  name.remove_prefix(kPrefix.size());
-  const std::string_view hash = name.substr(0, std::min(kHashDigits, name.size()));
-  const bool is_hash = hash.size() == kHashDigits && std::all_of(hash.begin(), hash.end(), [](char c) {
-                         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-                       });
-  if (!is_hash) return false;
-  constexpr std::array<std::string_view, 5> kSuffixes = {".part", ".lock", ".journal", ".tree", ".aside"};
-  return std::find(kSuffixes.begin(), kSuffixes.end(), name.substr(kHashDigits)) != kSuffixes.end();
+  constexpr std::array<std::string_view, 6> kSuffixes = {".part", ".lock", ".journal", ".tree", ".aside", ".stripe"};
+  return std::find(kSuffixes.begin(), kSuffixes.end(), suffix_of(name)) != kSuffixes.end();
+}
+
+std::string download_name(std::string_view guess, std::uint64_t number) {
+  return beside(guess, fmt::format(".{}.get", number));
+}
+
+bool is_download(std::string_view name) {
+  std::string_view suffix = suffix_of(name);
+  if (suffix.size() < 6 || suffix.front() != '.' || !suffix.ends_with(".get")) return false;
+  suffix = suffix.substr(1, suffix.size() - 5);
+  return suffix.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 }  // namespace argosy::file

@@ -2,6 +2,7 @@
 // whatever the target's: a name of 255 bytes has no room for a suffix. `clean` knows them by their form.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,7 +18,14 @@ std::string journal_name(std::string_view name);
 std::string tree_name(std::string_view name);
 // `.argosy-HASH.aside`: a journal that was damaged, or somebody else's.
 std::string aside_name(std::string_view name);
+// `.argosy-HASH.stripe`: a stripe's folder that is being filled.
+std::string stripe_name(std::string_view name);
 // True for each of these.
 bool is_temporary(std::string_view name);
+
+// `.argosy-HASH.NUMBER.get`: a file that is being downloaded. Who works on it holds the kernel's lock of the file
+// itself.
+std::string download_name(std::string_view guess, std::uint64_t number);
+bool is_download(std::string_view name);
 
 }  // namespace argosy::file

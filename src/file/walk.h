@@ -27,7 +27,8 @@ namespace argosy::file {
 struct Selection {
   core::Filter filter;
   bool one_file_system = false;
-  Metadata metadata;
+  Metadata metadata = {};
+  bool folders = true;  // a source may be one
 };
 
 // What tells that a folder is left out, such as the transfer's own destination: device and inode.

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "file/digest_file.h"
+#include "file/disk.h"
 #include "file/temporary.h"
 
 namespace argosy::file {
@@ -49,17 +50,6 @@ std::string leaf(const std::string& path) { return std::string(name_of(path)); }
 
 bool all_zeros(std::span<const std::byte> data) {
   return std::all_of(data.begin(), data.end(), [](std::byte one) { return one == std::byte{0}; });
-}
-
-void write_all(int fd, std::int64_t offset, std::span<const std::byte> data, const std::string& shown) {
-  while (!data.empty()) {
-    const ssize_t put = pwrite(fd, data.data(), data.size(), offset);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) throw failure(shown, "can't be written");
-    data = data.subspan(static_cast<std::size_t>(put));
-    offset += put;
-    base::note_activity();
-  }
 }
 
 }  // namespace
@@ -200,6 +190,7 @@ bool Writer::wants_file(std::uint64_t index, const core::Entry& entry, core::Ran
   const bool exists = !fresh && fstatat(folder->fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
   if (exists && is_in_place(entry, *folder, status)) {
     if (!is_source_itself(status, entry)) renew_metadata(entry, *folder, status);
+    if (is_journalled(entry)) tidy(entry, *folder);
     return false;
   }
   auto target = std::make_shared<Target>();
@@ -207,12 +198,16 @@ bool Writer::wants_file(std::uint64_t index, const core::Entry& entry, core::Ran
   target->shown = shown(entry);
   target->replaces = exists;
   target->nameless = is_beneath(entry) && !entry.open_ended && entry.size < kNamelessMost;
-  if (folder && !target->nameless && !entry.open_ended && entry.size >= kJournalled) {
+  if (folder && !target->nameless && is_journalled(entry)) {
     look_for_journal(*target, *folder, held);
   }
   const std::lock_guard lock(mutex_);
   targets_.emplace(index, std::move(target));
   return true;
+}
+
+bool Writer::is_journalled(const core::Entry& entry) const {
+  return settings_.journals && !entry.open_ended && entry.size >= kJournalled;
 }
 
 // What an earlier run has written of it need not come again. With the lock nobody else writes it meanwhile.
@@ -223,6 +218,19 @@ void Writer::look_for_journal(Target& target, const OpenFolder& folder, core::Ra
   target.lock.emplace(folder.fd.get(), lock_name(name), target.shown);
   target.recovered = recover(folder.fd.get(), name, target.entry, target.journal_bytes);
   for (const Journal::Record& record : target.recovered) held.add(record.range);
+}
+
+// A run that was killed right after it had put the file in place leaves its lock, and perhaps the journal.
+void Writer::tidy(const core::Entry& entry, const OpenFolder& folder) {
+  const std::string name = leaf(entry.path);
+  if (faccessat(folder.fd.get(), lock_name(name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
+  try {
+    const Lock lock(folder.fd.get(), lock_name(name), shown(entry));
+    static_cast<void>(unlinkat(folder.fd.get(), temporary_name(name).c_str(), 0));
+    static_cast<void>(unlinkat(folder.fd.get(), journal_name(name).c_str(), 0));
+  } catch (const base::Error&) {
+    // Whoever has the lock tidies up itself, and a leftover does no harm.
+  }
 }
 
 bool Writer::is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const {
@@ -290,7 +298,12 @@ void Writer::open_beside(Target& target) {
   target.fd = base::Fd(openat(folder, target.temporary.c_str(), flags, 0600));
   if (!target.fd.valid()) throw failure(target.shown, "can't be written");
   target.made = true;
-  if (target.nameless || target.entry.open_ended || target.entry.size < kJournalled) return;
+  if (target.nameless) return;
+  if (!is_journalled(target.entry)) {
+    // Without its part an earlier run's says nothing.
+    static_cast<void>(unlinkat(folder, journal_name(name).c_str(), 0));
+    return;
+  }
   target.journal.emplace(folder, journal_name(name), target.entry, target.fd.get(), settings_.fsync, target.shown);
 }
 
@@ -340,8 +353,7 @@ std::shared_ptr<Writer::Target> Writer::target(std::uint64_t entry) {
 void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std::byte> data) {
   const std::shared_ptr<Target> file = target(entry);
   std::call_once(file->opened, [&] { open(*file); });
-  // What an earlier run has written in vain may lie where there is to be a hole.
-  if (!file->entry.sparse || !file->recovered.empty()) return write_all(file->fd.get(), offset, data, file->shown);
+  if (!file->entry.sparse) return write_at(file->fd.get(), offset, data, file->shown);
   // Its holes are smaller than what travels.
   while (!data.empty()) {
     std::size_t length = std::min(kZeroPage, data.size());
@@ -350,22 +362,30 @@ void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std
            all_zeros(data.subspan(length, std::min(kZeroPage, data.size() - length))) == zeros) {
       length += std::min(kZeroPage, data.size() - length);
     }
-    if (!zeros) write_all(file->fd.get(), offset, data.first(length), file->shown);
+    if (zeros) {
+      leave_hole(*file, offset, static_cast<std::int64_t>(length));
+    } else {
+      write_at(file->fd.get(), offset, data.first(length), file->shown);
+    }
     offset += static_cast<std::int64_t>(length);
     data = data.subspan(length);
   }
 }
 
 void Writer::hole(std::uint64_t entry, std::int64_t offset, std::int64_t length) {
-  // The file grows to its size when it is committed.
   const std::shared_ptr<Target> file = target(entry);
   std::call_once(file->opened, [&] { open(*file); });
-  if (file->recovered.empty()) return;
-  if (fallocate(file->fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0) return;
+  leave_hole(*file, offset, length);
+}
+
+// The file grows to its size when it is committed; but what an earlier run has written in vain may lie here.
+void Writer::leave_hole(const Target& target, std::int64_t offset, std::int64_t length) {
+  if (target.recovered.empty()) return;
+  if (fallocate(target.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0) return;
   const std::vector<std::byte> zeros(static_cast<std::size_t>(std::min(length, base::kLeafSize)));
   for (std::int64_t at = offset; at < offset + length; at += base::kLeafSize) {
     const auto part = static_cast<std::size_t>(std::min(base::kLeafSize, offset + length - at));
-    write_all(file->fd.get(), at, std::span(zeros).first(part), file->shown);
+    write_at(target.fd.get(), at, std::span(zeros).first(part), target.shown);
   }
 }
 
@@ -379,6 +399,12 @@ void Writer::commit(std::uint64_t entry, std::int64_t length, const base::Digest
   publish(*file);
   const std::lock_guard lock(mutex_);
   targets_.erase(entry);
+}
+
+std::optional<base::Digest> Writer::written_digest(std::uint64_t entry, std::int64_t length) {
+  const std::shared_ptr<Target> file = target(entry);
+  std::call_once(file->opened, [&] { open(*file); });
+  return digest_of_fd(file->fd.get(), length);
 }
 
 void Writer::read_back(const Target& target, std::int64_t length, const base::Digest& digest) const {

@@ -40,6 +40,7 @@ class Writer final : public core::Sink {
     Metadata metadata = {};
     bool publish = false;   // folders are filled under another name until publish_trees()
     bool only_ask = false;  // nothing is made or written; inspect() says what would be
+    bool journals = true;   // what is written of a large file is noted, for a run after this one
   };
   // What finish() has done.
   struct Finished {
@@ -69,6 +70,9 @@ class Writer final : public core::Sink {
   bool has_trees() const { return !staged_.empty(); }
   // When no more is written: makes the hard links, and gives folders their owner, attributes, mode and times. Blocks.
   Finished finish();
+  // Of what has been written of an entry so far, as long as `length`: for whoever had it in no order that could be
+  // digested on the way. Nothing where it can't be read. Throws as write does.
+  std::optional<base::Digest> written_digest(std::uint64_t entry, std::int64_t length);
 
  private:
   // A file that nobody can see yet.
@@ -106,7 +110,9 @@ class Writer final : public core::Sink {
   std::shared_ptr<const OpenFolder> parent(const std::string& path);
   bool is_in_failed_folder(const std::string& folder);
   void lock_tree(const core::Entry& entry);
+  bool is_journalled(const core::Entry& entry) const;
   bool wants_file(std::uint64_t index, const core::Entry& entry, core::Ranges& held);
+  void tidy(const core::Entry& entry, const OpenFolder& folder);
   bool is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const;
   void renew_metadata(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
   Done make(const core::Entry& entry);
@@ -120,6 +126,7 @@ class Writer final : public core::Sink {
   void open(Target& target);
   void look_for_journal(Target& target, const OpenFolder& folder, core::Ranges& held);
   void continue_part(Target& target);
+  static void leave_hole(const Target& target, std::int64_t offset, std::int64_t length);
   void remove_part(Target& target);
   bool open_nameless(Target& target);
   void open_beside(Target& target);

@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -171,6 +172,30 @@ std::vector<std::int64_t> Session::exchange(std::int64_t mine) {
   check(MPI_Iallgather(&mine, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, impl_->world, &request), "MPI_Iallgather");
   wait(request, "MPI_Iallgather");
   return all;
+}
+
+std::vector<std::string> Session::exchange(const std::string& mine) {
+  std::vector<int> lengths;
+  std::vector<int> starts;
+  int total = 0;
+  for (const std::int64_t length : exchange(static_cast<std::int64_t>(mine.size()))) {
+    starts.push_back(total);
+    lengths.push_back(static_cast<int>(std::min<std::int64_t>(length, INT_MAX)));
+    if (length > INT_MAX || __builtin_add_overflow(total, lengths.back(), &total)) {
+      throw base::Error(base::Kind::kSystem, {}, 0, "what the ranks tell each other is too long");
+    }
+  }
+  std::vector<char> all(static_cast<std::size_t>(total));
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Iallgatherv(mine.data(), static_cast<int>(mine.size()), MPI_CHAR, all.data(), lengths.data(), starts.data(),
+                        MPI_CHAR, impl_->world, &request),
+        "MPI_Iallgatherv");
+  wait(request, "MPI_Iallgatherv");
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    texts.emplace_back(all.data() + starts[i], static_cast<std::size_t>(lengths[i]));
+  }
+  return texts;
 }
 
 double Session::latency(int a, int b) {

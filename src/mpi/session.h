@@ -45,6 +45,10 @@ class Session {
   // Collective, blocks: every rank's number, at every rank, in rank order.
   std::vector<std::int64_t> exchange(std::int64_t mine);
 
+  // Collective, blocks: every rank's text, at every rank, in rank order. Throws base::Error (kSystem) when all of them
+  // together are longer than MPI can move at once.
+  std::vector<std::string> exchange(const std::string& mine);
+
   // Collective, blocks: the seconds that a small message takes from rank `a` to rank `b`, the shortest of a few round
   // trips, halved. The same at every rank.
   double latency(int a, int b);

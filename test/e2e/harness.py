@@ -33,8 +33,8 @@ SHORT_HOST = HOST.split(".")[0]
 
 USAGE, SOURCE, DESTINATION, INTEGRITY, SYSTEM, PARTIAL = 2, 3, 4, 5, 6, 1
 # The tags of doc/wire_format.md, from where the program has them, so that they can't drift apart.
-_TAGS = re.search(r"enum class Tag : int \{ kPage = 1, ([^}]*)\}", (ROOT / "src/core/transport.h").read_text())
-TAGS = {name.strip(): number for number, name in enumerate(("kPage," + _TAGS.group(1)).split(","), 1)}
+_TAGS = re.search(r"enum class Tag : int \{\s*kPage = 1,([^}]*)\}", (ROOT / "src/core/transport.h").read_text())
+TAGS = {name.strip(): number for number, name in enumerate(("kPage," + _TAGS.group(1).rstrip(", \n")).split(","), 1)}
 PAGE, ANSWER, CHUNK, SECOND_LANE = (TAGS[name] for name in ("kPage", "kAnswer", "kChunk", "kSecondLane"))
 RELEASE, RECEIPT, STATUS, REPLY = (TAGS[name] for name in ("kRelease", "kReceipt", "kStatus", "kReply"))
 CHUNKS = f"{CHUNK}-{SECOND_LANE}"

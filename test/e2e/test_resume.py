@@ -169,6 +169,49 @@ def test_a_journal_is_never_trusted(place, send, interrupted, damage):
         assert result.report["bytes_moved"] < 6 * MI
 
 
+def killed_at(place, start, what, *, sources="src/tree", **rules):
+    """Rank 1 is killed where a rule of the fault library holds it."""
+    mark, go = place / "mark", place / "go"
+    fault = ",".join(f"{key}={value}" for key, value in {"op": what, "rank": 1, **rules}.items())
+    job = start("send", sources, "out", "--chunk-size", "256Ki", env=NETWORK, fault=f"{fault},mark={mark},wait={go}")
+    until(mark.exists, 30, what)
+    job.signal(signal.SIGKILL, job.rank(1).pid)
+    job.wait(60)
+    job.gone(20)
+
+
+@pytest.mark.parametrize("moment", ["before the journal says anything", "when the file is in place"])
+def test_nothing_is_left_behind(place, start, send, moment):
+    """Killed at a moment that has a leftover of its own: the next run takes it away."""
+    source = place.src / "tree"
+    source.mkdir()
+    (source / "big").write_bytes(data_of(2 * MI))
+    if moment == "before the journal says anything":
+        killed_at(place, start, "write", path=".journal", nth=1)
+        assert [os.path.getsize(path) for path in leftovers(place.out) if path.endswith(b".journal")] == [0]
+    else:
+        killed_at(place, start, "unlink", path=".journal", nth=2)
+        assert (place.out / "tree" / "big").exists() and leftovers(place.out / "tree") != []
+    result = send("src/tree", "out")
+    assert result.code == 0 and leftovers(place.out) == [], result
+    assert not trees.differences(source, place.out / "tree")
+
+
+def test_holes_stay_holes(place, start, send):
+    """Also those that are too small to be told of, in the middle of a file that is gone on with."""
+    source = place.src / "tree"
+    source.mkdir()
+    with open(source / "sparse", "wb") as file:
+        for leaf in range(64):
+            file.seek(leaf * 256 * KI)
+            file.write(data_of(64 * KI, seed=leaf))
+        file.truncate(16 * MI)
+    killed_at(place, start, "write", path=".part", min=60000, nth=20)
+    result = send("src/tree", "out")
+    assert result.code == 0 and result.report["bytes_moved"] < 14 * MI, result
+    assert not trees.differences(source, place.out / "tree")
+
+
 def test_another_source_of_that_name(place, send, interrupted):
     place.file("big", size=16 * MI, seed=9)
     result = send("src/big", "out")
@@ -178,6 +221,10 @@ def test_another_source_of_that_name(place, send, interrupted):
 
 def test_clean(place, argosy, send, interrupted):
     (place.out / "mine").write_text("mine")
+    # What scatter and fetch leave.
+    (place.out / ".argosy-0123456789abcdef.stripe").mkdir()
+    (place.out / ".argosy-0123456789abcdef.stripe" / "share_0001").write_text("x")
+    (place.out / ".argosy-0123456789abcdef.3.get").write_text("x")
     result = argosy("clean", "out")
     assert result.code == 0 and b"removed" in result.out, result
     assert leftovers(place.out) == [] and sorted(p.name for p in place.out.iterdir()) == ["mine"]

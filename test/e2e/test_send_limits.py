@@ -54,7 +54,7 @@ def test_memory(place, send, launch, memory):
 def test_little_memory_is_kept_to(place, send):
     path = place.file(size=100 * MI)
     little = send("--memory", "8Mi", path, place.out).report
-    much = send("--memory", "128Mi", path, place.out).report
+    much = send("--memory", "128Mi", "--chunk-size", "4Mi", path, place.out).report
     assert max(r["peak_rss"] for r in little["ranks"]) < max(r["peak_rss"] for r in much["ranks"])
 
 

@@ -90,6 +90,7 @@ class World {
                             node.sink.get(), settings);
     }
     std::mt19937 random(11);
+    std::vector<bool> was_done(nodes.size());
     for (int idle = 0; idle < 4;) {
       bool busy = false;
       bool done = true;
@@ -101,7 +102,13 @@ class World {
           busy = nodes[r]->transfer->step() || busy;
         }
       }
-      for (const auto& node : nodes) done = done && node->transfer->done();
+      for (std::size_t rank = 0; rank < nodes.size(); ++rank) {
+        const bool rank_done = nodes[rank]->transfer->done();
+        // A job ends once every rank has said that it is done: who has said so must have nothing to do any more.
+        EXPECT_TRUE(rank_done || !was_done[rank]) << "rank " << rank << " had work after it was done";
+        was_done[rank] = rank_done;
+        done = done && rank_done;
+      }
       if (done) return true;
       idle = busy ? 0 : idle + 1;
     }

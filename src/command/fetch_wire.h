@@ -1,0 +1,181 @@
+// What rank 0 and the others say to each other while they fetch: orders go down, words come up (layout:
+// doc/wire_format.md). Both are frames on a stream of bytes a pair of ranks (command/frame_line.h). They come from
+// another rank and are hostile until decoded.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "http/answer.h"
+#include "http/checksum.h"
+#include "http/connection.h"
+#include "http/list.h"
+
+namespace argosy::command {
+
+// An object's number in the list, and which try it is, make an entry: data of a try that was given up is never taken
+// for that of the next.
+inline constexpr std::uint64_t kTries = 32;
+inline std::uint64_t entry_of(std::uint64_t index, std::uint64_t attempt) { return index * kTries + attempt; }
+inline std::uint64_t index_of(std::uint64_t entry) { return entry / kTries; }
+
+// --- orders, from rank 0 ---------------------------------------------------------------------------------------------
+
+// Everything that a rank needs to know before the first request.
+struct Setup {
+  http::Settings http;
+  bool all_fields = false;  // an outcome carries the answer's whole head
+};
+
+// The names of a page of objects, of which page `n` begins with the object n * kNamesALook: what is there under them?
+inline constexpr std::size_t kNamesALook = 256;
+struct Look {
+  std::uint64_t page = 0;
+  std::uint64_t first = 0;  // index of the first name
+  std::vector<std::string> names;
+};
+
+// One request. `length` 0: everything, without Range.
+struct Item {
+  std::uint64_t entry = 0;
+  std::string url;  // as given, with what credentials stand in it
+  std::int64_t first = 0;
+  std::int64_t length = 0;
+  std::string if_none_match;
+  http::Pin pin;  // of the first answer; empty before it
+};
+
+// Requests for one connection, one after another.
+struct Task {
+  std::uint64_t id = 0;
+  std::int32_t seat = 0;  // which of the rank's connections
+  std::string host;
+  std::int64_t speed = 0;  // bytes a second, 0: no limit
+  bool waits = false;      // of a body without a known end only the first chunk, until a grant comes
+  std::vector<Item> items;
+};
+
+// The task ends as soon as it can; what it has is kept.
+struct Cut {
+  std::uint64_t task = 0;
+};
+
+// No request to this host begins for so long.
+struct Pause {
+  std::string host;
+  double seconds = 0;
+};
+
+// The entry is the one whose body is being written out: it may send all it has.
+struct Grant {
+  std::uint64_t entry = 0;
+};
+
+// All of an entry's data are on their way: what it must be, and what it is to be called.
+struct End {
+  std::uint64_t entry = 0;
+  std::string name;
+  std::int64_t size = 0;
+  base::Digest digest;
+  std::string etag;
+  std::optional<std::int64_t> modified;  // seconds since 1970
+  std::vector<http::Checksum> checksums;
+  http::Pieces pieces;
+};
+
+struct Discard {
+  std::uint64_t entry = 0;
+};
+
+// There will be no more orders. `counts` says for each member how many messages of data have come to it from ranks that
+// are none and itself.
+struct Finished {
+  std::vector<std::uint64_t> counts;
+};
+
+using Order = std::variant<Setup, Look, Task, Cut, Pause, Grant, End, Discard, Finished>;
+
+// --- words, to rank 0 ------------------------------------------------------------------------------------------------
+
+struct Existing {
+  std::uint64_t index = 0;
+  std::int64_t size = 0;
+  std::string etag;
+  friend bool operator==(const Existing&, const Existing&) = default;
+};
+
+// Of the names of a page, those whose file is as it was when it was fetched.
+struct Looked {
+  std::uint64_t page = 0;
+  std::vector<Existing> existing;
+};
+
+// How one request ended.
+struct Outcome {
+  enum class Kind : std::uint8_t {
+    kDone,         // all that was asked for, or the shorter range that the origin chose to give
+    kNotModified,  // 304
+    kBroken,       // the network, or the origin, broke off
+    kCut,          // we did
+    kStatus,       // refused with an error status
+    kNoRange,      // the origin can't do ranges, or not right
+    kChanged,      // it is another object now
+    kRefused,      // an answer that no other try will better
+  };
+  Kind kind = Kind::kDone;
+  std::uint64_t task = 0;
+  std::uint64_t entry = 0;
+  std::int64_t first = 0;
+  std::int64_t got = 0;  // bytes that were passed on
+  base::Digest digest;   // the sum over their leaves
+  bool whole = false;    // the answer was the whole object, and not a range
+  std::int32_t status = 0;
+  http::Pin pin;                          // of an answer that was accepted
+  std::string name;                       // that the origin proposes
+  std::vector<http::Checksum> checksums;  // of the whole, that the origin tells
+  std::optional<std::int64_t> modified;
+  std::optional<double> wait;  // seconds that the origin asks for
+  std::string message;         // for people
+  double seconds = 0;
+  std::vector<http::Hop> hops;
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+
+// The connection is free. `messages` is how many messages of data the task has made.
+struct TaskEnd {
+  std::uint64_t task = 0;
+  std::uint64_t messages = 0;
+};
+
+// How far the request under way is.
+struct Standing {
+  std::uint64_t task = 0;
+  std::uint64_t entry = 0;
+  std::int64_t first = 0;
+  std::int64_t bytes = 0;
+};
+
+// A destination's answer for an entry: written, verified and in its place, or what was wrong. `kind` is kNone when all
+// is well; a checksum that differs is told as kIntegrity with its message, everything else in that rank's own report.
+struct Receipt {
+  std::uint64_t entry = 0;
+  base::Kind kind = base::Kind::kNone;
+  std::string message;
+};
+
+using Word = std::variant<Looked, Outcome, TaskEnd, Standing, Receipt>;
+
+std::vector<std::byte> encode(const Order& order);
+std::vector<std::byte> encode(const Word& word);
+// Nothing where the bytes are damaged.
+std::optional<Order> decode_order(std::span<const std::byte> bytes);
+std::optional<Word> decode_word(std::span<const std::byte> bytes);
+
+}  // namespace argosy::command

@@ -1,0 +1,220 @@
+#include "command/gather.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "command/place.h"
+#include "command/stripe_collect.h"
+#include "command/stripe_find.h"
+#include "command/stripe_job.h"
+#include "file/beneath.h"
+#include "file/writer.h"
+
+namespace argosy::command {
+
+namespace {
+
+using base::Kind;
+using Clock = std::chrono::steady_clock;
+
+// What is brought of the file: all of it, or a range.
+struct Span {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  bool whole = true;
+};
+
+// Puts chunks where they belong in OUT, as far as they are wanted.
+class OutSink final : public core::CellSink {
+ public:
+  OutSink(file::Writer& writer, Span span) : writer_(writer), span_(span) {}
+
+  void put(const core::Cell& cell, const core::Row& /*row*/, std::span<const std::byte> data) override {
+    const std::int64_t begin = std::max(cell.offset, span_.begin);
+    const std::int64_t end = std::min(cell.offset + cell.length, span_.end);
+    if (begin >= end) return;
+    writer_.write(0, begin - span_.begin,
+                  data.subspan(static_cast<std::size_t>(begin - cell.offset), static_cast<std::size_t>(end - begin)));
+  }
+  void put_table(std::int64_t /*first_row*/, std::span<const std::byte> /*rows*/) override {}
+
+ private:
+  file::Writer& writer_;
+  Span span_;
+};
+
+class Gather {
+ public:
+  Gather(const Options& options, const GatherOptions& asked, mpi::Session& session, const Surroundings& surroundings)
+      : job_(options, session, surroundings, GatherOptions::kName), asked_(asked), here_(session.rank() == asked.to) {}
+
+  Report run() {
+    if (job_.surroundings.observer != nullptr) job_.surroundings.observer->started();
+    const auto start = Clock::now();
+    found_ = find_stripe(job_, asked_, shelf_);
+    Parcels parcels;
+    const bool goes_on = found_ && choose_span() && take_memory(job_, found_->manifest, asked_.to, parcels) && open();
+    job_.report.seconds.scan = StripeJob::seconds_since(start);
+    if (goes_on) {
+      const auto begun = Clock::now();
+      bring(parcels);
+      job_.report.seconds.transfer = StripeJob::seconds_since(begun);
+      const auto moved = Clock::now();
+      commit();
+      job_.report.seconds.commit = StripeJob::seconds_since(moved);
+    }
+    return job_.finish();
+  }
+
+ private:
+  bool choose_span() {
+    span_ = {0, found_->manifest.file.size, true};
+    if (!asked_.range) return true;
+    const std::int64_t size = span_.end;
+    if (asked_.range->offset > size) {
+      if (job_.me == 0) {
+        job_.report_failure(
+            {Kind::kUsage,
+             found_->manifest.file.path,
+             -1,
+             {},
+             0,
+             fmt::format("--range begins at {}, behind the file's {} bytes", asked_.range->offset, size)});
+      }
+      return false;
+    }
+    span_.whole = false;
+    span_.begin = asked_.range->offset;
+    span_.end = span_.begin + std::min(asked_.range->length, size - span_.begin);
+    return true;
+  }
+
+  // OUT's folder and its temporary file.
+  bool open() {
+    std::function<void()> make;
+    if (here_) {
+      make = [this] {
+        const std::string out = absolute(job_.options.start_directory, asked_.out);
+        const std::string name = base_name(out);
+        if (!core::is_safe_path(name)) throw base::Error(Kind::kUsage, asked_.out, 0, "is no name for a file");
+        const std::string folder = out.substr(0, out.size() - name.size());
+        folder_.emplace(folder, span_.end - span_.begin);
+        file::Writer::Settings how;
+        how.fsync = job_.options.common.fsync;
+        how.read_back = job_.options.common.read_back;
+        // A stripe's manifest has neither owner nor attributes.
+        how.metadata.owner = how.metadata.attributes = false;
+        how.journals = false;
+        writer_ = std::make_unique<file::Writer>(&*folder_, how);
+        core::Page page;
+        page.last = true;
+        page.entries = {found_->manifest.file};
+        page.entries[0].path = name;
+        page.entries[0].size = span_.end - span_.begin;
+        static_cast<void>(writer_->examine(page));
+        // Here and now: that it can't be made must not be found out after a gigabyte.
+        writer_->write(0, 0, {});
+      };
+    }
+    const mpi::Verdict made = job_.run_task(make, "scan");
+    if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
+    job_.phases.expect(span_.end - span_.begin, 1);
+    if (made.failed == 0 && made.interrupted == 0) return true;
+    leave();
+    return false;
+  }
+
+  void bring(const Parcels& parcels) {
+    const core::Stripe stripe = found_->manifest.stripe();
+    engine::Collector::Settings settings;
+    std::optional<OutSink> sink;
+    if (here_) {
+      sink.emplace(*writer_, span_);
+      const bool any = span_.end > span_.begin;
+      settings.first_group = any ? stripe.group_of_chunk(span_.begin / stripe.chunk_size()) : 0;
+      settings.end_group = any ? stripe.group_of_chunk((span_.end - 1) / stripe.chunk_size()) + 1 : 0;
+      settings.wants = [this](const core::Cell& cell, const core::Row&) {
+        return !cell.parity && cell.offset < span_.end && cell.offset + cell.length > span_.begin;
+      };
+    }
+    collected_ = collect(job_, *found_, shelf_, parcels, asked_.to, sink ? &*sink : nullptr, std::move(settings),
+                         asked_.directory + '/' + asked_.name);
+  }
+
+  void commit() {
+    std::optional<base::Digest> digest;
+    std::function<void()> task;
+    if (here_ && collected_.whole) {
+      task = [this, &digest] {
+        const core::StripeManifest& manifest = found_->manifest;
+        const std::int64_t length = span_.end - span_.begin;
+        const bool adds_up = span_.whole && manifest.chunk_size % base::kLeafSize == 0;
+        digest = adds_up ? base::close_digest(collected_.counts.sum, length) : writer_->written_digest(0, length);
+        if (!digest) throw base::Error(Kind::kDestination, asked_.out, EIO, "can't be read again");
+        if (span_.whole && *digest != manifest.digest) {
+          throw base::Error(Kind::kIntegrity, asked_.out, 0,
+                            "the digest is not the file's, though every chunk's is right");
+        }
+        writer_->commit(0, length, *digest);
+        if (job_.options.common.fsync) folder_->sync();
+      };
+    }
+    job_.run_task(task, "commit");
+    if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
+    const bool done = here_ && collected_.whole && !job_.phases.failure();
+    if (done) {
+      job_.report.files = 1;
+      job_.report.bytes = job_.report.bytes_moved = span_.end - span_.begin;
+      job_.report.digest = base::to_string(*digest);
+      job_.report.name = base_name(asked_.out);
+    }
+    if (here_) {
+      StripeReport stripe = describe(found_->manifest);
+      stripe.rebuilt = collected_.counts.rebuilt;
+      stripe.damaged = collected_.counts.damaged;
+      if (!collected_.whole) stripe.losses = -1;
+      job_.report.stripe = stripe;
+    }
+    leave(done);
+  }
+
+  // Takes away what is not wanted: work for a thread that may block.
+  void leave(bool stays = false) {
+    std::function<void()> task;
+    if (here_ && folder_) {
+      task = [this, stays] {
+        writer_.reset();
+        if (!stays) folder_->remove_made();
+      };
+    }
+    job_.run_task(task, "commit");
+  }
+
+  StripeJob job_;
+  const GatherOptions& asked_;
+  bool here_;  // this rank is the one that collects
+  file::StripeShelf shelf_;
+  std::optional<FoundStripe> found_;
+  Span span_;
+  std::optional<file::Folder> folder_;
+  std::unique_ptr<file::Writer> writer_;
+  Collected collected_;
+};
+
+}  // namespace
+
+Report gather(const Options& options, const GatherOptions& asked, mpi::Session& session,
+              const Surroundings& surroundings) {
+  if (asked.to >= session.size()) {
+    return wrong_usage("gather",
+                       fmt::format("rank {} is out of range: the ranks are 0 to {}", asked.to, session.size() - 1));
+  }
+  return Gather(options, asked, session, surroundings).run();
+}
+
+}  // namespace argosy::command

@@ -1,0 +1,366 @@
+#include "command/scatter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <random>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "command/scatter_worker.h"
+#include "command/sources.h"
+#include "command/stripe_job.h"
+#include "core/stripe_wire.h"
+#include "engine/dealer.h"
+#include "engine/holder.h"
+#include "file/reader.h"
+
+namespace argosy::command {
+
+namespace {
+
+using base::Kind;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kRoot = 0;
+constexpr std::int64_t kDefaultChunk = 1 << 20;
+constexpr std::size_t kMostSlots = 24;
+
+std::string new_generation() {
+  std::random_device random;
+  std::string text;
+  for (int i = 0; i < 4; ++i) text += fmt::format("{:08x}", static_cast<std::uint32_t>(random()));
+  return text;
+}
+
+std::string text_of(const core::StripeManifest& manifest) { return core::encode_stripe_manifest(manifest); }
+
+class Scatter {
+ public:
+  Scatter(const Options& options, const ScatterOptions& asked, mpi::Session& session, const Surroundings& surroundings)
+      : job_(options, session, surroundings, ScatterOptions::kName),
+        asked_(asked),
+        me_(session.rank()),
+        worker_(job_, asked, asked.root_too || session.rank() != kRoot) {
+    for (int rank = asked.root_too ? 0 : 1; rank < session.size(); ++rank) {
+      workers_.push_back(static_cast<std::uint32_t>(rank));
+    }
+    if (me_ == kRoot) {
+      for (const std::uint32_t worker : workers_) {
+        stripe_.receipts.push_back({static_cast<int>(worker), session.host(static_cast<int>(worker)), 0, 0, 0});
+      }
+    }
+  }
+
+  Report run() {
+    const auto start = Clock::now();
+    if (job_.surroundings.observer != nullptr) job_.surroundings.observer->started();
+    if (!take_memory()) {
+      return wrong_usage("scatter",
+                         "--memory has no room for chunks of this size with so many workers and this parity");
+    }
+    const std::int64_t files = scan();
+    if (files > 0) worker_.open_directory();
+    job_.report.seconds.scan = StripeJob::seconds_since(start);
+    for (std::int64_t file = 0; file < files && job_.interrupted == 0; ++file) scatter_file(file);
+    const auto end = Clock::now();
+    worker_.leave();
+    job_.report.seconds.commit += StripeJob::seconds_since(end);
+    if (me_ == kRoot) job_.report.stripe = stripe_;
+    return job_.finish();
+  }
+
+ private:
+  bool take_memory() {
+    const CommonOptions& common = job_.options.common;
+    chunk_size_ = common.chunk_size;
+    if (chunk_size_ == 0) {
+      chunk_size_ = std::min(kDefaultChunk, common.memory / 16 / base::kLeafSize * base::kLeafSize);
+      if (common.bwlimit > 0) {
+        chunk_size_ = std::min(chunk_size_, common.bwlimit / 8 / base::kLeafSize * base::kLeafSize);
+      }
+      chunk_size_ = std::max(chunk_size_, base::kLeafSize);
+    }
+    // Where many ranks share a node's memory, smaller chunks than the usual ones fit.
+    while (!take_memory_for_chunks()) {
+      if (common.chunk_size != 0 || chunk_size_ <= base::kLeafSize) return false;
+      chunk_size_ = std::max(chunk_size_ / 2 / base::kLeafSize * base::kLeafSize, base::kLeafSize);
+    }
+    return true;
+  }
+
+  bool take_memory_for_chunks() {
+    parcels_ = parcels_for(chunk_size_, job_.options.common.memory, workers_.size());
+    const auto parity = static_cast<std::size_t>(asked_.parity);
+    const std::size_t least = parcels_.bundle > 1 ? workers_.size() : parity + 2;
+    const std::size_t most = std::max(2 * least, kMostSlots + 2 * parity);
+    return job_.allocate(parcels_, kRoot, least, most, 0);
+  }
+
+  // How many files there are; looks at them on the root.
+  std::int64_t scan() {
+    std::function<void()> look;
+    if (me_ == kRoot) {
+      look = [this] {
+        auto named = resolve(asked_, job_.options.start_directory, job_.surroundings.open_standard_input);
+        file::Selection files_only;
+        files_only.folders = false;
+        files_only.metadata.attributes = false;
+        source_ = std::make_unique<file::Reader>(std::move(named), job_.surroundings.open_standard_input, files_only);
+        source_->scan(false);
+        while (true) {
+          core::Listing listing = source_->next_entries();
+          failures_.insert(failures_.end(), listing.failures.begin(), listing.failures.end());
+          if (listing.entries.empty()) return;
+          entries_.insert(entries_.end(), listing.entries.begin(), listing.entries.end());
+        }
+      };
+    }
+    const mpi::Verdict verdict = job_.run_task(look, "scan");
+    if (me_ == kRoot) {
+      if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
+      for (const base::Failure& failure : failures_) job_.report_failure(failure);
+    }
+    if (verdict.failed > 0 || job_.interrupted != 0) return 0;
+    std::int64_t bytes = 0;
+    bool open_ended = false;
+    for (const core::Entry& entry : entries_) {
+      if (entry.readable()) bytes += entry.size;
+      open_ended = open_ended || entry.open_ended;
+    }
+    job_.phases.expect(open_ended ? -1 : bytes, static_cast<std::int64_t>(entries_.size()));
+    const bool any =
+        std::any_of(entries_.begin(), entries_.end(), [](const core::Entry& entry) { return entry.readable(); });
+    return job_.session.exchange(any ? static_cast<std::int64_t>(entries_.size()) : 0)[kRoot];
+  }
+
+  // One file, with as many attempts as workers fail to have it in place.
+  void scatter_file(std::int64_t index) {
+    const auto at = static_cast<std::size_t>(index);
+    const bool readable = me_ == kRoot && entries_[at].readable();
+    if (job_.session.exchange(readable ? 1 : 0)[kRoot] == 0) return;
+    while (true) {
+      // What was read in an earlier attempt is read again.
+      if (me_ == kRoot) source_->adopt({0, at, false, {entries_[at]}});
+      Attempt attempt = describe_file(at);
+      const Outcome outcome = try_file(at, attempt);
+      const bool again = outcome == Outcome::kAgain && !attempt.open_ended && job_.interrupted == 0;
+      // Standard input can't be read twice, so that even one worker's failure to commit is the end.
+      const bool failed = !again && outcome != Outcome::kDone && outcome != Outcome::kSourceFailed;
+      if (failed && worker_.failure()) job_.report_failure(*worker_.failure());
+      worker_.drop(!again);
+      if (!again) return;
+    }
+  }
+
+  enum class Outcome { kDone, kAgain, kNobody, kSourceFailed };
+
+  Attempt describe_file(std::size_t at) {
+    Attempt attempt;
+    core::StripeManifest& manifest = attempt.manifest;
+    manifest.chunk_size = chunk_size_;
+    manifest.layout = asked_.layout;
+    manifest.workers = workers_;
+    manifest.parity = asked_.parity;
+    std::string text;
+    if (me_ == kRoot) {
+      manifest.file = entries_[at];
+      manifest.file.ctime = {};
+      manifest.file.inode = 0;
+      manifest.generation = new_generation();
+      manifest.created = std::chrono::system_clock::now().time_since_epoch().count();
+      text = (manifest.file.open_ended ? 'o' : 's') + text_of(manifest);
+    }
+    text = job_.session.exchange(text)[kRoot];
+    std::string why;
+    const auto told =
+        core::decode_stripe_manifest(std::string_view(text).substr(std::min<std::size_t>(1, text.size())), why);
+    if (!told) throw base::Error(Kind::kIntegrity, {}, kRoot, "what the root says of its file came damaged: " + why);
+    attempt.manifest = *told;
+    attempt.open_ended = text[0] == 'o';
+    return attempt;
+  }
+
+  // Everything from the folder to its place. Every rank comes to the same outcome.
+  Outcome try_file(std::size_t at, Attempt& attempt) {
+    const auto begun = Clock::now();
+    worker_.prepare(attempt);
+    const auto can = [&](std::uint32_t one) { return attempt.errors[one] == 0; };
+    if (std::none_of(workers_.begin(), workers_.end(), can)) return Outcome::kNobody;
+    const auto dealt = Clock::now();
+    job_.report.seconds.scan += std::chrono::duration<double>(dealt - begun).count();
+    const std::string manifest = deal(at, attempt);
+    const auto moved = Clock::now();
+    job_.report.seconds.transfer += std::chrono::duration<double>(moved - dealt).count();
+    if (manifest.empty() || job_.interrupted != 0) return source_failed_ ? Outcome::kSourceFailed : Outcome::kNobody;
+    const bool committed = worker_.commit(manifest);
+    job_.report.seconds.commit += StripeJob::seconds_since(moved);
+    if (!committed) return Outcome::kAgain;
+    account(manifest);
+    return Outcome::kDone;
+  }
+
+  // The chunks' way. The manifest at every rank, or nothing where the stripe is not whole.
+  std::string deal(std::size_t at, const Attempt& attempt) {
+    engine::Pool pool = job_.worker_pool();
+    std::optional<engine::Pool> center;
+    std::optional<engine::Dealer> dealer;
+    std::optional<engine::Holder> holder;
+    worker_.start_holding(pool, parcels_, kRoot, holder);
+    if (me_ == kRoot) {
+      center.emplace(job_.center_pool());
+      start_dealer(at, attempt, *center, dealer);
+    }
+    Phase phase;
+    phase.name = "transfer";
+    phase.step = [&] {
+      const bool dealt = dealer && dealer->step();
+      return (holder && holder->step()) || dealt;
+    };
+    phase.done = [&] { return (!dealer || dealer->done()) && (!holder || holder->done()); };
+    phase.verdict = [] { return mpi::Verdict{}; };
+    phase.stop = [&] {
+      if (dealer) dealer->stop();
+    };
+    phase.status = [&] {
+      engine::Pulse::Status status;
+      if (dealer) std::tie(status.waits_for, status.what) = dealer->waits_for();
+      if (holder && holder->is_writing()) {
+        status.waits_for = me_;
+        status.what = "its own disk";
+      }
+      if (dealer) {
+        status.bytes = moved_before_ + dealer->counts().bytes_read;
+        status.files = static_cast<std::uint64_t>(job_.report.files);
+      }
+      return status;
+    };
+    job_.interrupted = std::max(job_.interrupted, job_.phases.run(phase).interrupted);
+    std::string text;
+    if (dealer) text = book(*dealer, attempt);
+    if (holder) worker_.stop_holding(*holder);
+    text = job_.session.exchange(text)[kRoot];
+    source_failed_ = text == "source";
+    return source_failed_ ? std::string() : text;
+  }
+
+  void start_dealer(std::size_t at, const Attempt& attempt, engine::Pool& pool, std::optional<engine::Dealer>& dealer) {
+    std::vector<engine::DealtWorker> workers;
+    for (const std::uint32_t worker : workers_) {
+      workers.push_back({static_cast<int>(worker), attempt.errors[worker] == 0, attempt.leads[worker] != 0});
+    }
+    engine::Dealer::Settings settings;
+    settings.bundle = parcels_.bundle;
+    settings.bwlimit = job_.options.common.bwlimit;
+    settings.key = attempt.manifest.key();
+    settings.open_ended = attempt.open_ended;
+    constexpr std::int64_t kNoEnd = std::int64_t{1} << 61;
+    const core::Stripe stripe(attempt.open_ended ? kNoEnd : attempt.manifest.file.size, chunk_size_, workers_,
+                              asked_.parity);
+    const auto told = [this](std::size_t place, const core::Cell& cell, std::int32_t error_number) {
+      if (!job_.options.common.verbose) return;
+      const auto worker = static_cast<int>(workers_[place]);
+      base::log(fmt::format("{}: worker {} on {}: {}", core::chunk_name(cell), worker, job_.session.host(worker),
+                            error_number == 0 ? "ok" : std::strerror(error_number)));
+    };
+    dealer.emplace(job_.session.transport(), job_.phases.workers(), pool, *source_, at, stripe, workers, settings,
+                   told);
+  }
+
+  // Takes over what the dealer knows; the manifest's text, or "source" where that failed, or nothing.
+  std::string book(const engine::Dealer& dealer, const Attempt& attempt) {
+    const engine::Dealer::Counts& counts = dealer.counts();
+    job_.rank.bytes_read += counts.bytes_read;
+    moved_before_ += counts.bytes_read;
+    core::StripeManifest manifest = attempt.manifest;
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      const engine::Dealer::Book& one = dealer.books()[i];
+      ReceiptReport& receipts = stripe_.receipts[i];
+      receipts.acknowledged += one.acknowledged;
+      receipts.failed += one.failed;
+      const auto before = static_cast<std::int32_t>(attempt.errors[workers_[i]]);
+      const std::int32_t error_number = before != 0 ? before : one.error_number;
+      if (error_number == 0) continue;
+      receipts.error_number = error_number;
+      manifest.failed.push_back({workers_[i], error_number, one.acknowledged});
+    }
+    if (dealer.failure()) {
+      if (job_.interrupted == 0) job_.report_failure(*dealer.failure());
+      return "source";
+    }
+    if (!dealer.whole()) {
+      // What came damaged again and again is no failure of the worker that says so.
+      for (std::size_t i = 0; i < workers_.size() && job_.interrupted == 0; ++i) {
+        if (dealer.books()[i].error_number != EBADMSG) continue;
+        job_.report_failure({Kind::kIntegrity,
+                             attempt.manifest.file.path,
+                             -1,
+                             {},
+                             EBADMSG,
+                             fmt::format("chunks for worker {} came damaged", workers_[i])});
+      }
+      return {};
+    }
+    manifest.file.size = dealer.stripe().size();
+    manifest.file.open_ended = false;
+    manifest.digest = counts.digest;
+    manifest.table_digest = counts.table_digest;
+    manifest.losses = counts.losses;
+    manifest.moved = counts.moved;
+    return text_of(manifest);
+  }
+
+  void account(const std::string& text) {
+    std::string why;
+    const auto manifest = core::decode_stripe_manifest(text, why);
+    if (!manifest) throw base::Error(Kind::kIntegrity, {}, kRoot, "the manifest came damaged: " + why);
+    ++job_.report.files;
+    job_.report.bytes += manifest->file.size;
+    job_.report.bytes_moved += manifest->file.size;
+    const bool only = job_.report.files == 1;
+    job_.report.name = only ? manifest->file.path : std::string();
+    job_.report.digest = only ? base::to_string(manifest->digest) : std::string();
+    StripeReport described = describe(*manifest);
+    described.receipts = std::move(stripe_.receipts);
+    stripe_ = std::move(described);
+  }
+
+  StripeJob job_;
+  const ScatterOptions& asked_;
+  int me_;
+  ScatterWorker worker_;
+  std::vector<std::uint32_t> workers_;
+  std::int64_t chunk_size_ = 0;
+  Parcels parcels_;
+  // The root's.
+  std::unique_ptr<file::Reader> source_;
+  std::vector<core::Entry> entries_;
+  std::vector<base::Failure> failures_;
+  StripeReport stripe_;
+  std::int64_t moved_before_ = 0;
+  bool source_failed_ = false;
+};
+
+}  // namespace
+
+Report scatter(const Options& options, const ScatterOptions& asked, mpi::Session& session,
+               const Surroundings& surroundings) {
+  if (session.size() < 2) {
+    return wrong_usage("scatter", fmt::format("scatter needs at least 2 ranks, and there is {}", session.size()));
+  }
+  const int workers = session.size() - (asked.root_too ? 0 : 1);
+  if (asked.parity >= workers) {
+    return wrong_usage("scatter", fmt::format("--parity {} needs more than {} worker{}", asked.parity, workers,
+                                              workers == 1 ? "" : "s"));
+  }
+  return Scatter(options, asked, session, surroundings).run();
+}
+
+}  // namespace argosy::command

@@ -1,0 +1,137 @@
+#include "command/scatter_worker.h"
+
+#include <cerrno>
+#include <chrono>
+
+#include "command/place.h"
+
+namespace argosy::command {
+
+namespace {
+
+constexpr int kNobody = -1;
+
+}  // namespace
+
+ScatterWorker::ScatterWorker(StripeJob& job, const ScatterOptions& asked, bool works)
+    : job_(job), asked_(asked), works_(works) {}
+
+bool ScatterWorker::run(bool takes_part, const std::function<void()>& task, const char* phase) {
+  job_.run_task(takes_part ? task : std::function<void()>(), phase);
+  if (!job_.phases.failure()) return takes_part;
+  if (!failure_) failure_ = job_.phases.failure();
+  return false;
+}
+
+std::int64_t ScatterWorker::error() const {
+  if (!works_ || !failure_) return 0;
+  return failure_->error_number != 0 ? failure_->error_number : EIO;
+}
+
+void ScatterWorker::open_directory() {
+  const std::string path =
+      absolute(job_.options.start_directory, expand(asked_.directory, job_.me, job_.session.host(job_.me)));
+  run(
+      works_, [&] { folder_.emplace(path, 0); }, "scan");
+  const std::int64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
+  const std::int64_t id = job_.session.exchange(now)[0];
+  std::optional<file::Sign> sign;
+  run(
+      folder_.has_value(), [&] { sign.emplace(*folder_, id, job_.me); }, "scan");
+  run(
+      sign.has_value(), [&] { leader_ = sign->lowest(); }, "scan");
+  run(
+      sign.has_value(), [&] { sign.reset(); }, "scan");
+  lasting_ = failure_;
+}
+
+void ScatterWorker::prepare(Attempt& attempt) {
+  const core::Stripe stripe = attempt.manifest.stripe();
+  file::ShareStore::Settings settings;
+  settings.layout = asked_.layout;
+  settings.chunk_size = attempt.manifest.chunk_size;
+  settings.worker = static_cast<std::uint32_t>(job_.me);
+  settings.mode = attempt.manifest.file.mode;
+  settings.fsync = job_.options.common.fsync;
+  if (folder_) store_ = std::make_unique<file::ShareStore>(*folder_, attempt.manifest.file.path, settings);
+  const std::int64_t table = attempt.open_ended ? 0 : stripe.rows() * static_cast<std::int64_t>(core::kRowBytes);
+  leads_ = run(
+      folder_ && leader_ == job_.me, [&] { store_->prepare(table); }, "scan");
+  attempt.leads = job_.session.exchange(leads_ ? 1 : 0);
+  // A leader whose own share has failed goes on leading.
+  const bool led = folder_ && leader_ != kNobody && attempt.leads[static_cast<std::size_t>(leader_)] != 0;
+  if (folder_ && !led && !failure_) {
+    failure_ = {base::Kind::kDestination, folder_->path(), -1, {}, EIO, "the rank that leads this folder has failed"};
+  }
+  const std::int64_t bytes = attempt.open_ended || !works_ ? 0 : stripe.bytes_of(static_cast<std::uint32_t>(job_.me));
+  run(
+      led && !failure_, [&] { store_->open(bytes); }, "scan");
+  attempt.errors = job_.session.exchange(error());
+}
+
+void ScatterWorker::start_holding(engine::Pool& pool, const Parcels& parcels, int root,
+                                  std::optional<engine::Holder>& holder) {
+  if (!works_) return;
+  engine::Holder::Settings settings;
+  settings.root = root;
+  settings.bundle = parcels.bundle;
+  settings.leads = leads_;
+  holder.emplace(job_.session.transport(), job_.phases.workers(), pool, error() == 0 ? store_.get() : nullptr,
+                 store_.get(), settings);
+}
+
+void ScatterWorker::stop_holding(const engine::Holder& holder) {
+  job_.rank.bytes_written += holder.bytes();
+  kept_ = holder.chunks();
+  if (holder.failure() && !failure_) failure_ = holder.failure();
+  table_failure_ = holder.table_failure();
+}
+
+bool ScatterWorker::commit(const std::string& manifest) {
+  const auto all = [&](bool mine, const std::function<void()>& task) {
+    const mpi::Verdict verdict = job_.run_task(mine ? task : std::function<void()>(), "commit");
+    if (job_.phases.failure()) {
+      failure_ = job_.phases.failure();
+      // Whoever could not have its folder in place leads it no more.
+      if (leads_) leader_ = kNobody;
+    }
+    return verdict.failed == 0 && verdict.interrupted == 0;
+  };
+  const bool has_share = works_ && (error() == 0 || kept_ > 0);
+  const bool finished = all(store_ && (leads_ || has_share), [&] {
+    if (table_failure_) throw base::Error(*table_failure_);
+    store_->finish(has_share, manifest);
+  });
+  if (!finished) return false;
+  const auto as_leader = [&](const std::function<void()>& task) {
+    job_.run_task(leads_ ? task : std::function<void()>(), "commit");
+  };
+  if (!all(leads_, [&] { store_->publish(); })) {
+    as_leader([&] { store_->take_back(); });
+    return false;
+  }
+  as_leader([&] { store_->clean(); });
+  return true;
+}
+
+void ScatterWorker::drop(bool next) {
+  // A store takes away what it has not published: that is work for a thread that may block.
+  job_.run_task(store_ ? std::function<void()>([this] { store_.reset(); }) : std::function<void()>(), "commit");
+  if (next) failure_ = lasting_;
+}
+
+void ScatterWorker::leave() {
+  std::function<void()> task;
+  if (folder_) {
+    task = [this] {
+      if (job_.report.files == 0) {
+        folder_->remove_made();
+      } else if (job_.options.common.fsync) {
+        folder_->sync();
+      }
+    };
+  }
+  job_.run_task(task, "commit");
+}
+
+}  // namespace argosy::command

@@ -1,0 +1,371 @@
+#include "engine/collector.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/activity.h"
+#include "core/route.h"
+
+namespace argosy::engine {
+
+namespace {
+
+constexpr std::size_t kMostGroups = 16;
+constexpr std::size_t kMostNamed = 8;
+// How often a chunk that is damaged on its way is asked for again.
+constexpr int kTries = 3;
+
+}  // namespace
+
+Collector::Collector(core::Transport& transport, Workers& io, Pool& pool, const core::StripeManifest& manifest,
+                     const Sight& sight, core::CellSink& sink, Settings settings)
+    : io_(io),
+      manifest_(manifest),
+      stripe_(manifest.stripe()),
+      sight_(sight),
+      sink_(sink),
+      settings_(std::move(settings)),
+      client_(transport, pool, settings_.client),
+      table_(client_, sight.tables, stripe_.rows(), manifest.key(), settings_.client.payload),
+      most_rebuilding_(settings_.client.bundle > 1 ? settings_.client.bundle : 2),
+      next_group_(settings_.first_group) {}
+
+bool Collector::step() {
+  bool any = open_groups();
+  for (const GroupUse& group : groups_) any = ask(group) || any;
+  if (client_.flush()) any = true;
+  for (auto it = groups_.begin(); it != groups_.end();) {
+    const GroupUse group = *it;
+    if (!group->finished && group->busy == 0 && group->to_ask.empty()) {
+      finish(group);
+      any = true;
+    }
+    it = group->finished && group->busy == 0 ? groups_.erase(it) : std::next(it);
+  }
+  const bool all = (stopped_ || next_group_ >= settings_.end_group) && groups_.empty();
+  if (all && tasks_ == 0 && !ended_ && client_.idle()) {
+    ended_ = true;
+    client_.end();
+    any = true;
+  }
+  return any;
+}
+
+bool Collector::open_groups() {
+  const std::size_t most = std::max(kMostGroups, 2 * settings_.client.bundle);
+  bool any = false;
+  while (!stopped_ && next_group_ < settings_.end_group && groups_.size() < most) {
+    const auto rebuilding = static_cast<std::size_t>(
+        std::count_if(groups_.begin(), groups_.end(), [](const GroupUse& group) { return !group->lost.empty(); }));
+    if (rebuilding >= most_rebuilding_ || !open(next_group_)) break;
+    ++next_group_;
+    any = true;
+  }
+  return any;
+}
+
+bool Collector::open(std::int64_t number) {
+  const std::int64_t first = stripe_.first_row(number);
+  const int count = stripe_.rows_in(number);
+  if (!table_.has(first, count)) return false;
+  auto group = std::make_shared<Group>();
+  group->number = number;
+  for (int i = 0; i < count; ++i) {
+    One one;
+    one.cell = stripe_.cell(first + i);
+    const auto row = table_.row(first + i);
+    if (row) {
+      one.row = *row;
+      one.wanted = settings_.wants(one.cell, one.row);
+    } else {
+      // Nobody knows what it must be, or whose it was: it can't be had, but others may do without it.
+      one.row.holder = stripe_.worker_of(one.cell);
+      one.wanted = settings_.wants(one.cell, one.row);
+      one.state = State::kLost;
+    }
+    group->ones.push_back(one);
+  }
+  if (settings_.table) put_table();
+  table_.drop_before(first);
+  groups_.push_back(group);
+  plan(group);
+  return true;
+}
+
+// Hands on the rows that are there, in order.
+void Collector::put_table() {
+  const std::int64_t end = stripe_.first_row(next_group_) + stripe_.rows_in(next_group_);
+  auto rows = std::make_shared<std::vector<std::byte>>();
+  const std::int64_t first = next_table_row_;
+  for (; next_table_row_ < end; ++next_table_row_) {
+    std::array<std::byte, core::kRowBytes> bytes{};
+    // A row that is lost stays so: its zeros have no right check.
+    if (const auto row = table_.row(next_table_row_)) core::encode_row(*row, next_table_row_, manifest_.key(), bytes);
+    rows->insert(rows->end(), bytes.begin(), bytes.end());
+  }
+  ++tasks_;
+  auto failure = std::make_shared<std::optional<base::Failure>>();
+  io_.post(
+      [this, first, rows, failure] {
+        try {
+          sink_.put_table(first, *rows);
+        } catch (const base::Error& error) {
+          *failure = error.failure();
+        }
+      },
+      [this, failure] {
+        --tasks_;
+        if (*failure && !failure_) failure_ = *failure;
+        if (failure_) stopped_ = true;
+      });
+}
+
+const std::vector<Seen>& Collector::candidates(const One& one) const {
+  static const std::vector<Seen> kNobodyHasIt;
+  const auto found = sight_.shares.find(one.row.holder);
+  return found == sight_.shares.end() ? kNobodyHasIt : found->second;
+}
+
+// What is to be asked for: what is wanted, and where some of that is lost, what it can be rebuilt from.
+void Collector::plan(const GroupUse& group) {
+  group->again = false;
+  group->to_ask.clear();
+  group->lost.clear();
+  for (std::size_t i = 0; i < group->ones.size(); ++i) {
+    One& one = group->ones[i];
+    one.input = -1;
+    if (one.state != State::kLost) one.state = State::kUnasked;
+    if (one.candidate >= candidates(one).size()) one.state = State::kLost;
+    if (one.state == State::kLost && one.wanted && !one.put) group->lost.push_back(i);
+  }
+  if (!group->lost.empty() && !rebuild(*group)) {
+    give_up(*group);
+    return;
+  }
+  // With something of the file missing the rest of it is only looked at.
+  if (!missing_.empty()) {
+    group->finished = true;
+    group->lost.clear();
+    return;
+  }
+  for (std::size_t i = 0; i < group->ones.size(); ++i) {
+    const One& one = group->ones[i];
+    if (one.state != State::kLost && (one.input >= 0 || (one.wanted && !one.put))) group->to_ask.push_back(i);
+  }
+  std::reverse(group->to_ask.begin(), group->to_ask.end());  // taken from the end
+}
+
+bool Collector::rebuild(Group& group) {
+  const int data = stripe_.data_in(group.number);
+  std::vector<int> survivors;
+  int real = 0;
+  const auto take = [&](bool needed) {
+    for (One& one : group.ones) {
+      if (real == data || one.state == State::kLost || one.input >= 0) continue;
+      if ((one.wanted && !one.put) != needed) continue;
+      one.input = static_cast<int>(survivors.size());
+      survivors.push_back(one.cell.index);
+      ++real;
+    }
+  };
+  // What is fetched anyway first.
+  take(true);
+  take(false);
+  if (real < data || stripe_.parity() == 0) return false;
+  // The chunks that the last group does not have are zeros, and there.
+  for (int index = data; index < stripe_.data(); ++index) survivors.push_back(index);
+  std::vector<int> lost;
+  std::size_t longest = 0;
+  for (const std::size_t i : group.lost) {
+    const One& one = group.ones[i];
+    // Without its row it could not be told from damage.
+    if (one.row.digest == base::Digest{}) return false;
+    lost.push_back(one.cell.index);
+  }
+  for (const One& one : group.ones) longest = std::max(longest, static_cast<std::size_t>(one.cell.length));
+  group.decoder = core::decoder(stripe_.data(), stripe_.parity(), survivors, lost);
+  group.sums.assign(lost.size(), std::vector<std::byte>(longest));
+  return group.decoder.has_value();
+}
+
+void Collector::give_up(Group& group) {
+  for (const std::size_t i : group.lost) {
+    const One& one = group.ones[i];
+    Missing& missing = missing_[one.row.holder];
+    ++missing.count;
+    if (missing.chunks.size() < kMostNamed) missing.chunks.push_back(core::chunk_name(one.cell));
+  }
+  group.lost.clear();
+  group.to_ask.clear();
+  group.finished = true;
+}
+
+bool Collector::ask(const GroupUse& group) {
+  bool any = false;
+  while (!group->to_ask.empty()) {
+    if (stopped_ || group->again || !missing_.empty()) {
+      group->to_ask.clear();
+      return true;
+    }
+    const std::size_t index = group->to_ask.back();
+    One& one = group->ones[index];
+    const Seen& seen = candidates(one)[one.candidate];
+    if (!client_.has_room(seen.rank, core::Ask::kRead)) return any;
+    group->to_ask.pop_back();
+    one.state = State::kAsked;
+    ++group->busy;
+    core::Wanted wanted;
+    wanted.folder = seen.folder;
+    wanted.place = core::place_of(one.cell, one.row);
+    wanted.chunk_size = stripe_.chunk_size();
+    wanted.length = static_cast<std::uint32_t>(one.cell.length);
+    wanted.offset = one.cell.offset;
+    wanted.digest = one.row.digest;
+    client_.ask(seen.rank, core::Ask::kRead, wanted,
+                [this, group, index](const StripeClient::Answer& answer) { arrived(group, index, answer); });
+    any = true;
+  }
+  return any;
+}
+
+void Collector::arrived(const GroupUse& group, std::size_t index, const StripeClient::Answer& answer) {
+  if (answer.error_number != 0) {
+    ++counts_.damaged;
+    next_candidate(group, index);
+    return;
+  }
+  ++tasks_;
+  auto right = std::make_shared<bool>(false);
+  auto failure = std::make_shared<std::optional<base::Failure>>();
+  io_.post(
+      [this, group, index, answer, right, failure] {
+        const One& one = group->ones[index];
+        if (timed_digest(io_.meter(), answer.bytes, one.cell.offset) != one.row.digest) return;
+        *right = true;
+        try {
+          const Timed timed(io_.meter(), Work::kDisk);
+          if (one.wanted && !one.put) sink_.put(one.cell, one.row, answer.bytes);
+        } catch (const base::Error& error) {
+          *failure = error.failure();
+        }
+        if (one.input >= 0) {
+          const std::lock_guard lock(group->mutex);
+          std::vector<std::byte*> sums;
+          for (auto& sum : group->sums) sums.push_back(sum.data());
+          group->decoder->add(one.input, answer.bytes, sums);
+        }
+        base::note_activity();
+      },
+      [this, group, index, right, failure] {
+        --tasks_;
+        taken(group, index, *right, *failure);
+      });
+}
+
+void Collector::taken(const GroupUse& group, std::size_t index, bool right,
+                      const std::optional<base::Failure>& failure) {
+  One& one = group->ones[index];
+  if (failure) {
+    if (!failure_) failure_ = failure;
+    stopped_ = true;
+  }
+  if (!right) {
+    ++counts_.damaged;
+    if (++one.damaged < kTries) {
+      --group->busy;
+      one.state = State::kUnasked;
+      group->to_ask.push_back(index);
+    } else {
+      next_candidate(group, index);
+    }
+    return;
+  }
+  --group->busy;
+  one.state = State::kHere;
+  if (!one.wanted || one.put || failure) return;
+  one.put = true;
+  ++counts_.chunks;
+  counts_.bytes += one.cell.length;
+  if (!one.cell.parity) counts_.sum += one.row.digest;
+}
+
+void Collector::next_candidate(const GroupUse& group, std::size_t index) {
+  One& one = group->ones[index];
+  --group->busy;
+  one.damaged = 0;
+  if (++one.candidate < candidates(one).size()) {
+    one.state = State::kUnasked;
+    group->to_ask.push_back(index);
+    return;
+  }
+  one.state = State::kLost;
+  group->again = true;
+}
+
+void Collector::finish(const GroupUse& group) {
+  if (stopped_) {
+    group->finished = true;
+  } else if (group->again) {
+    plan(group);
+  } else if (group->lost.empty() || !missing_.empty()) {
+    group->finished = true;
+  } else {
+    finish_rebuilt(group);
+  }
+}
+
+void Collector::finish_rebuilt(const GroupUse& group) {
+  group->finished = true;
+  ++group->busy;
+  ++tasks_;
+  auto right = std::make_shared<std::vector<bool>>();
+  auto failure = std::make_shared<std::optional<base::Failure>>();
+  io_.post(
+      [this, group, right, failure] {
+        for (std::size_t i = 0; i < group->lost.size(); ++i) {
+          const One& one = group->ones[group->lost[i]];
+          const auto bytes =
+              std::span<const std::byte>(group->sums[i]).first(static_cast<std::size_t>(one.cell.length));
+          right->push_back(timed_digest(io_.meter(), bytes, one.cell.offset) == one.row.digest);
+          if (!right->back()) continue;
+          try {
+            sink_.put(one.cell, one.row, bytes);
+          } catch (const base::Error& error) {
+            *failure = error.failure();
+          }
+        }
+        base::note_activity();
+      },
+      [this, group, right, failure] {
+        --group->busy;
+        --tasks_;
+        if (*failure) {
+          if (!failure_) failure_ = *failure;
+          stopped_ = true;
+        }
+        std::vector<std::size_t> wrong;
+        for (std::size_t i = 0; i < group->lost.size(); ++i) {
+          One& one = group->ones[group->lost[i]];
+          if (!(*right)[i]) {
+            wrong.push_back(group->lost[i]);
+            continue;
+          }
+          one.put = true;
+          ++counts_.rebuilt;
+          ++counts_.chunks;
+          counts_.bytes += one.cell.length;
+          if (!one.cell.parity) counts_.sum += one.row.digest;
+        }
+        group->lost = wrong;
+        if (!wrong.empty()) give_up(*group);
+        group->sums.clear();
+      });
+}
+
+std::pair<int, std::string> Collector::waits_for(int me) const {
+  if (done()) return {core::kNobody, {}};
+  if (tasks_ > 0) return {me, "its own disk"};
+  return {client_.waits_for(), "a chunk"};
+}
+
+}  // namespace argosy::engine

@@ -1,0 +1,45 @@
+#include "file/disk.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/activity.h"
+#include "base/error.h"
+
+namespace argosy::file {
+
+using base::Kind;
+
+void write_at(int fd, std::int64_t offset, std::span<const std::byte> data, const std::string& shown) {
+  while (!data.empty()) {
+    const ssize_t put = pwrite(fd, data.data(), data.size(), offset);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) throw base::system_error(Kind::kDestination, shown, errno, "can't be written");
+    data = data.subspan(static_cast<std::size_t>(put));
+    offset += put;
+    base::note_activity();
+  }
+}
+
+void take_room(int fd, std::int64_t bytes, const std::string& shown) {
+  if (bytes == 0) return;
+  int error_number = 0;
+  do {
+    error_number = posix_fallocate(fd, 0, bytes);
+  } while (error_number == EINTR);
+  if (error_number == 0 || error_number == EOPNOTSUPP || error_number == EINVAL) return;
+  throw base::system_error(Kind::kDestination, shown, error_number, fmt::format("no room for {} bytes", bytes));
+}
+
+void close_written(base::Fd& fd, bool durable, const std::string& shown) {
+  if (durable && fsync(fd.get()) != 0) throw base::system_error(Kind::kDestination, shown, errno, "fsync");
+  // A network file system may report a failed write only here.
+  if (const int error_number = fd.close(); error_number != 0) {
+    throw base::system_error(Kind::kDestination, shown, error_number, "closing failed");
+  }
+}
+
+}  // namespace argosy::file

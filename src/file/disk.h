@@ -1,0 +1,22 @@
+// What the writers of this room do with descriptors, in one place. All block, and throw base::Error (kDestination) that
+// calls the file `shown`.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/fd.h"
+
+namespace argosy::file {
+
+// All of `data` at `offset`.
+void write_at(int fd, std::int64_t offset, std::span<const std::byte> data, const std::string& shown);
+
+// Room for `bytes` from the beginning of the file; where the file system can't promise any, none.
+void take_room(int fd, std::int64_t bytes, const std::string& shown);
+
+// Closes, with `durable` after having the file on disk.
+void close_written(base::Fd& fd, bool durable, const std::string& shown);
+
+}  // namespace argosy::file
