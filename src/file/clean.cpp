@@ -91,7 +91,7 @@ class Cleaner {
     }
     for (const std::string& name : below) {
       const Hold hold(fd, lock_name(name));
-      const std::string path = shown + '/' + name;
+      const std::string path = fmt::format("{}/{}", shown, name);
       if (hold.busy()) {
         cleaned_.busy.push_back(path);
         continue;
@@ -123,7 +123,7 @@ class Cleaner {
         ++cleaned_.removed;
         cleaned_.bytes += status.st_blocks * 512;
       } else {
-        fail(shown + '/' + name);
+        fail(fmt::format("{}/{}", shown, name));
       }
     }
   }
@@ -144,7 +144,7 @@ class Cleaner {
         ++cleaned_.removed;
         cleaned_.bytes += status.st_blocks * 512;
       } else {
-        fail(path + '/' + below);
+        fail(fmt::format("{}/{}", path, below));
       }
     }
     if (unlinkat(fd, name.c_str(), AT_REMOVEDIR) == 0) {
