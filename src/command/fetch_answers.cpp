@@ -245,8 +245,8 @@ bool Dealer::learn(Object& object, const Outcome& outcome, int rank) {
     return false;
   }
   if (!settle_name(object, outcome.name)) return false;
-  object.checksums = object.wanted.checksums;
-  object.checksums.insert(object.checksums.end(), outcome.checksums.begin(), outcome.checksums.end());
+  // What the user asked for is what counts: the origin must not put something else, however strong, in its place.
+  object.checksums = object.wanted.checksums.empty() ? outcome.checksums : object.wanted.checksums;
   object.modified = outcome.modified;
   known_ += object.size;
   return true;

@@ -29,7 +29,8 @@ Delivery::Delivery(core::Transport& transport, Settings settings, engine::Pool& 
       arrived_(std::move(arrived)),
       members_(static_cast<int>(settings_.members.size())),
       credits_(settings_.credits),
-      credit_buffer_(sizeof(std::uint32_t)) {
+      credit_buffer_(sizeof(std::uint32_t)),
+      pacer_(settings_.bwlimit) {
   const auto found = std::find(settings_.members.begin(), settings_.members.end(), transport_.rank());
   if (found != settings_.members.end()) position_ = static_cast<int>(found - settings_.members.begin());
   if (is_member() && members_ > 1) receive_credits();
@@ -124,16 +125,6 @@ void Delivery::give_credit() {
   transport_.send(predecessor, core::Tag::kRelease, *bytes, [this, bytes] { giving_ = false; });
 }
 
-bool Delivery::may_send_now(std::size_t bytes) {
-  if (settings_.bwlimit == 0) return true;
-  const auto now = std::chrono::steady_clock::now();
-  if (now < send_allowed_) return false;
-  const std::chrono::duration<double> cost(static_cast<double>(bytes) / static_cast<double>(settings_.bwlimit));
-  send_allowed_ = std::max(send_allowed_, now - std::chrono::milliseconds(1)) +
-                  std::chrono::duration_cast<std::chrono::steady_clock::duration>(cost);
-  return true;
-}
-
 void Delivery::send(int to, core::Tag tag, const engine::MessageUse& message) {
   ++in_flight_;
   transport_.send(to, tag, message->bytes(), [this, message] {
@@ -152,7 +143,7 @@ bool Delivery::step() {
     const bool enter = !pass && !own_.empty() && credits_ >= 2;
     if (!pass && !enter) break;
     std::deque<engine::MessageUse>& from = pass ? passing_ : own_;
-    if (!may_send_now(from.front()->bytes().size())) break;
+    if (!pacer_.may_send(from.front()->bytes().size())) break;
     if (is_member()) --credits_;
     send(successor(), tag, from.front());
     from.pop_front();

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/transport.h"
+#include "engine/pacer.h"
 #include "engine/pool.h"
 #include "engine/relay.h"
 
@@ -48,7 +49,7 @@ class Delivery {
   void expect(const std::vector<std::uint64_t>& counts) { expected_ = counts; }
   // All that was expected has come and gone on.
   bool done() const;
-  void hurry() { settings_.bwlimit = 0; }
+  void hurry() { pacer_.hurry(); }
   // The rank that this one waits for, or core::kNobody.
   int waits_for() const;
   double busy() const { return busy_; }
@@ -60,7 +61,6 @@ class Delivery {
   void enter(const engine::MessageUse& message);
   void receive_credits();
   void give_credit();
-  bool may_send_now(std::size_t bytes);
   void send(int to, core::Tag tag, const engine::MessageUse& message);
   bool is_member() const { return position_ >= 0; }
 
@@ -84,7 +84,7 @@ class Delivery {
   std::uint64_t entered_ = 0;
   std::uint64_t passed_ = 0;
   std::vector<std::uint64_t> expected_;
-  std::chrono::steady_clock::time_point send_allowed_;
+  engine::Pacer pacer_;
   double busy_ = 0;
 };
 

@@ -256,7 +256,8 @@ void Collector::arrived(const GroupUse& group, std::size_t index, const StripeCl
         }
         base::note_activity();
       },
-      [this, group, index, right, failure] {
+      // The slot is given back here, on the main thread: a task goes where it ran.
+      [this, group, index, right, failure, use = answer.use] {
         --tasks_;
         taken(group, index, *right, *failure);
       });

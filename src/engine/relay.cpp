@@ -53,7 +53,8 @@ Relay::Relay(core::Transport& transport, const core::Route& route, std::vector<P
       arrived_(std::move(arrived)),
       me_(transport.rank()),
       takes_(route.is_destination(me_)),
-      lanes_(static_cast<std::size_t>(route.lanes())) {}
+      lanes_(static_cast<std::size_t>(route.lanes())),
+      pacer_(settings_.bwlimit) {}
 
 Relay::~Relay() {
   end_at(0);
@@ -210,17 +211,6 @@ void Relay::receive_release(Link& link) {
   link.release_receive = transport_.receive(link.peer, core::Tag::kRelease, link.release_buffer, receive);
 }
 
-bool Relay::may_send_now(std::size_t bytes) {
-  if (settings_.bwlimit == 0) return true;
-  const auto now = std::chrono::steady_clock::now();
-  if (now < send_allowed_) return false;
-  const std::chrono::duration<double> cost(static_cast<double>(bytes) / static_cast<double>(settings_.bwlimit));
-  // The millisecond makes up for a loop that looks too late, and is no burst.
-  send_allowed_ = std::max(send_allowed_, now - std::chrono::milliseconds(1)) +
-                  std::chrono::duration_cast<std::chrono::steady_clock::duration>(cost);
-  return true;
-}
-
 std::optional<std::uint64_t> Relay::next_for(Link& link) const {
   if (link.ready.empty()) return std::nullopt;
   // The peer takes the chunks of a lane in its order; those that others hand it are not ours to wait for.
@@ -246,7 +236,7 @@ bool Relay::start_sends() {
     }
     if (best == nullptr) return any;
     const bool free = best->local && !settings_.limit_local;
-    if (!free && !may_send_now(best->ready.at(chunk)->bytes().size())) return any;
+    if (!free && !pacer_.may_send(best->ready.at(chunk)->bytes().size())) return any;
     start_send(*best, chunk);
     any = true;
   }

@@ -24,6 +24,7 @@
 #include "core/route.h"
 #include "core/transport.h"
 #include "engine/link_meter.h"
+#include "engine/pacer.h"
 #include "engine/pool.h"
 
 namespace argosy::engine {
@@ -79,7 +80,7 @@ class Relay {
   // Posts receives and starts what may be sent now; true when anything was started.
   bool step();
   // The bandwidth limit holds no more: what is left is to be over soon.
-  void hurry() { settings_.bwlimit = 0; }
+  void hurry() { pacer_.hurry(); }
   // Nothing waits to be sent, is being sent, or is lent.
   bool idle() const;
   // A chunk waits for another node to take it.
@@ -120,7 +121,6 @@ class Relay {
   std::optional<std::uint64_t> next_for(Link& link) const;
   bool start_sends();
   void start_send(Link& link, std::uint64_t chunk);
-  bool may_send_now(std::size_t bytes);
   void queue(const MessageUse& message);
   void deliver(std::uint64_t chunk, MessageUse message);
   void reference_arrived(int lane, core::Hop hop, std::span<const std::byte> reference);
@@ -142,7 +142,7 @@ class Relay {
   int in_flight_ = 0;                          // to other nodes
   int held_ = 0;                               // slots of lenders
   std::uint64_t length_ = UINT64_MAX;          // of the stream, once known
-  std::chrono::steady_clock::time_point send_allowed_;
+  Pacer pacer_;
 };
 
 }  // namespace argosy::engine

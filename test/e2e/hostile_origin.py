@@ -297,7 +297,8 @@ class Conversation:
 
     def do_digest(self, name, fields):
         data = self.data(name)
-        self.ranged(data, fields, extra=[("Repr-Digest", self.digest(data))])
+        strong = base64.b64encode(hashlib.sha512(data).digest()).decode()
+        self.ranged(data, fields, extra=[("Repr-Digest", f"{self.digest(data)}, sha-512=:{strong}:")])
 
     def do_baddigest(self, name, fields):
         self.ranged(self.data(name), fields, extra=[("Repr-Digest", self.digest(b"something else"))])

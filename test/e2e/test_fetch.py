@@ -243,6 +243,9 @@ def test_wrong_checksums(fetch, origin, place):
     assert result.code == INTEGRITY and not place.out.exists(), result
     assert sha256("s1") in result.text and sha256("s2") in result.text
     assert fetch("--sha256", sha256("s2"), f"{origin.url}/file/s2", place.out).code == 0
+    # What the origin says of itself, with a stronger checksum too, is no answer to what the user wants.
+    result = fetch("--sha256", sha256("s1"), f"{origin.url}/digest/s3", place / "strong")
+    assert result.code == INTEGRITY and not (place / "strong/s3").exists(), result
     (place / "list").write_text(f"{origin.url}/file/s1 sha256:{sha256('s2')}\n{origin.url}/file/s3\n")
     result = fetch("--to", "all", "-i", place / "list", str(place.out) + "-%r", ranks=2)
     assert result.code == PARTIAL and len(result.errors) == 1, result
