@@ -54,7 +54,7 @@ class GatherLine : public CommandLine {
 
   void add_options(CLI::App& app) override {
     add_text(app, values_, "--to", "R", "the rank that gets the file (0)");
-    add_text(app, values_, "--range", "OFFSET:LENGTH", "only this part of the file");
+    add_text(app, values_, "--range", "OFFSET:LENGTH", "only this part of the file, as far as it goes");
   }
 
   command::CommandOptions read(const CLI::App& app, std::vector<std::string> names) const override {
