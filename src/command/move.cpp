@@ -310,7 +310,8 @@ class Move {
     if (sink_) {
       sink_->remove_interrupted();
       file::Writer::Finished finished = sink_->finish();
-      report_.files += static_cast<std::int64_t>(finished.hard_links);
+      report_.files += static_cast<std::int64_t>(finished.hard_links) - finished.files_lost;
+      report_.bytes -= finished.bytes_lost;
       failures = std::move(finished.failures);
       show_trees(failures);
       sink_.reset();

@@ -209,8 +209,18 @@ void Destination::work(Job& job) noexcept {
                                                     job.record.offset + job.record.length));
       return;
     }
+    const bool whole = job.end.has_value();
+    if (whole && base::close_digest(digest, job.record.length) != job.end->digest) {
+      job.failure = integrity(job.path, "the digest differs from the source's");
+      return;
+    }
     const Timed writing(workers_.meter(), Work::kDisk);
     const core::Range range{job.record.offset, job.record.offset + job.record.length};
+    if (whole && job.record.kind == core::Record::Kind::kData) {
+      sink_.put(job.record.entry, job.data, job.end->digest);
+      base::note_activity();
+      return;
+    }
     if (job.record.kind == core::Record::Kind::kHole) {
       sink_.hole(job.record.entry, range.begin, job.record.length);
     } else {
@@ -219,12 +229,7 @@ void Destination::work(Job& job) noexcept {
     base::note_activity();
     // What is a part of its file may be all that is left of a run.
     if (job.told >= 0 && job.record.length < job.told) sink_.written(job.record.entry, range, digest);
-    if (!job.end) return;
-    if (base::close_digest(digest, job.record.length) != job.end->digest) {
-      job.failure = integrity(job.path, "the digest differs from the source's");
-      return;
-    }
-    sink_.commit(job.record.entry, job.end->length, job.end->digest);
+    if (whole) sink_.commit(job.record.entry, job.end->length, job.end->digest);
   } catch (const base::Error& error) {
     job.failure = error.failure();
   }
