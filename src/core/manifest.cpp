@@ -113,7 +113,8 @@ bool get_held(base::Reader& reader, Answer& answer) {
     held.entry = reader.get<std::uint32_t>();
     const auto ranges = reader.get<std::uint32_t>();
     all += ranges;
-    if (!reader.ok() || ranges == 0 || all > kRangesAnAnswer || held.entry >= answer.wanted.size() || !answer.wanted[held.entry])
+    if (!reader.ok() || ranges == 0 || all > kRangesAnAnswer || held.entry >= answer.wanted.size() ||
+        !answer.wanted[held.entry])
       return false;
     if (!answer.held.empty() && answer.held.back().entry >= held.entry) return false;
     for (std::uint32_t j = 0; j < ranges; ++j) {

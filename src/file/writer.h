@@ -148,7 +148,7 @@ class Writer final : public core::Sink {
   std::unordered_map<std::string, Lock> trees_;
   bool distrusted_ = false;
   std::unordered_set<std::uint64_t> named_folders_;  // that the manifest has named so far: hashes of their paths
-  std::unordered_set<std::string> fresh_folders_;  // made by this run: nothing is in them but what it puts there
+  std::unordered_set<std::string> fresh_folders_;    // made by this run: nothing is in them but what it puts there
   std::vector<Pending> pending_;
   std::vector<Link> links_;
   std::mutex mutex_;  // of what follows

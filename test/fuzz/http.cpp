@@ -64,7 +64,8 @@ void look_at_list(const std::string& text) {
     for (const http::Wanted& one : http::parse_list(text, "list")) {
       require(!one.urls.empty() && one.size >= -1, "what is wanted is somewhere");
       if (!one.name.empty()) look_at_name(one.name);
-      require(one.pieces.length >= 0 && (one.pieces.length > 0 || one.pieces.checksums.empty()), "pieces have a length");
+      require(one.pieces.length >= 0 && (one.pieces.length > 0 || one.pieces.checksums.empty()),
+              "pieces have a length");
     }
   } catch (const base::Error& error) {
     require(error.failure().kind == base::Kind::kUsage, "a list that is none is wrong usage");

@@ -120,7 +120,8 @@ Journal::Contents decode(Bytes bytes, std::size_t& used) {
   const std::string boot = reader.get_string(64);
   Journal::Contents contents = Journal::decode(bytes, an_entry(), boot, used);
   require(used <= bytes.size() && (!contents.foreign || contents.records.empty()), "what is foreign says nothing");
-  if (!contents.foreign && contents.same_source) std::for_each(contents.records.begin(), contents.records.end(), look_at);
+  if (!contents.foreign && contents.same_source)
+    std::for_each(contents.records.begin(), contents.records.end(), look_at);
   return contents;
 }
 

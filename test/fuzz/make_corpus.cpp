@@ -1,5 +1,5 @@
-// make_corpus FOLDER: writes the binary seeds of the harnesses anew, with the program's own encoders, after a layout has
-// changed. Those of filter and http are text, written by hand.
+// make_corpus FOLDER: writes the binary seeds of the harnesses anew, with the program's own encoders, after a layout
+// has changed. Those of filter and http are text, written by hand.
 #include <fstream>
 #include <functional>
 #include <string>
@@ -51,9 +51,12 @@ core::Entry an_entry(std::string path, core::Type type, std::int64_t size = 0) {
 core::Page a_page() {
   using core::Type;
   core::Page page;
-  page.entries = {an_entry("tree", Type::kFolder),        an_entry("tree/file", Type::kFile, 1000),
-                  an_entry("tree/link", Type::kSymlink),  an_entry("tree/again", Type::kHardLink),
-                  an_entry("tree/fifo", Type::kFifo),     an_entry("tree/null", Type::kCharDevice),
+  page.entries = {an_entry("tree", Type::kFolder),
+                  an_entry("tree/file", Type::kFile, 1000),
+                  an_entry("tree/link", Type::kSymlink),
+                  an_entry("tree/again", Type::kHardLink),
+                  an_entry("tree/fifo", Type::kFifo),
+                  an_entry("tree/null", Type::kCharDevice),
                   an_entry("gone", Type::kFile, core::kMissing)};
   page.entries[1].attributes = {{"user.a", "1"}, {"user.b", ""}};
   page.entries[1].digest = base::Digest{1, 2};
@@ -130,7 +133,8 @@ void journals() {
   core::Entry entry = an_entry("folder/name", core::Type::kFile, 5 * base::kLeafSize + 1000);
   Bytes bytes = file::Journal::encode_head(entry, "7b0f9c1e-0000-4000-8000-123456789abc", 1);
   const auto head = base::Reader(std::span(bytes).last(8)).get<std::uint64_t>();
-  for (const core::Range range : {core::Range{0, base::kLeafSize}, {2 * base::kLeafSize, 4 * base::kLeafSize},
+  for (const core::Range range : {core::Range{0, base::kLeafSize},
+                                  {2 * base::kLeafSize, 4 * base::kLeafSize},
                                   {5 * base::kLeafSize, entry.size}}) {
     const Bytes record = file::Journal::encode({range, {}, true}, head);
     bytes.insert(bytes.end(), record.begin(), record.end());
@@ -157,7 +161,8 @@ void streams(int from) {
   engine::Pools pools = {engine::Pool(std::span(memory).first(4 * slot), slot),
                          {engine::Pool(std::span(memory).last(4 * slot), slot)}};
   engine::Workers workers(0);
-  test::MemorySource source({{"a", std::string(3 * base::kLeafSize + 5, 'a')}, {"b", "b"}, {"c", ""}, {"d", "dddd"}}, 2);
+  test::MemorySource source({{"a", std::string(3 * base::kLeafSize + 5, 'a')}, {"b", "b"}, {"c", ""}, {"d", "dddd"}},
+                            2);
   test::MemorySink sink;
   engine::Transfer::Settings settings;
   settings.origin.chunk_size = base::kLeafSize;

@@ -65,7 +65,8 @@ bool same(const core::Answer& a, const core::Answer& b) {
 void look_at_answer(std::span<const std::byte> bytes) {
   const auto answer = core::decode_answer(bytes);
   if (!answer) return;
-  require(answer->wanted.size() <= core::kEntriesAPage && bytes.size() <= core::kAnswerBytes, "an answer has its limit");
+  require(answer->wanted.size() <= core::kEntriesAPage && bytes.size() <= core::kAnswerBytes,
+          "an answer has its limit");
   for (std::size_t i = 0; i < answer->held.size(); ++i) {
     const core::Held& held = answer->held[i];
     require(answer->wanted.at(held.entry) && !held.ranges.empty(), "what is held is of a wanted entry");

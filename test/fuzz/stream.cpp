@@ -1,5 +1,5 @@
-// A whole peer that lies: what one rank of a transfer gets from the other. An input's first byte says which one is real,
-// the rest are messages; they get the numbers, checksums and digests that make them as believable as can be.
+// A whole peer that lies: what one rank of a transfer gets from the other. An input's first byte says which one is
+// real, the rest are messages; they get the numbers, checksums and digests that make them as believable as can be.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -24,8 +24,8 @@ using fuzz::require;
 using Bytes = std::span<const std::byte>;
 
 constexpr std::int64_t kChunk = base::kLeafSize;
-constexpr std::size_t kSlot = core::kHeadBytes + static_cast<std::size_t>(kChunk) +
-                              core::kRecordsAChunk * core::kRecordBytes;
+constexpr std::size_t kSlot =
+    core::kHeadBytes + static_cast<std::size_t>(kChunk) + core::kRecordsAChunk * core::kRecordBytes;
 constexpr int kMostMessages = 64;
 
 // Keeps no data, but looks at every call.
@@ -162,7 +162,8 @@ void take_replies(test::Fabric& fabric, int liar) {
     fabric.inbox[liar].pop_front();
     std::string why;
     if (message.tag == core::Tag::kAnswer) require(core::decode_answer(message.bytes).has_value(), "answers are good");
-    if (message.tag == core::Tag::kReceipt) require(core::decode_receipt(message.bytes).has_value(), "receipts are good");
+    if (message.tag == core::Tag::kReceipt)
+      require(core::decode_receipt(message.bytes).has_value(), "receipts are good");
     if (message.tag == core::Tag::kPage) require(core::decode_page(message.bytes, why).has_value(), "pages are good");
     if (message.tag == core::Tag::kChunk) require(core::open_chunk(message.bytes, why).has_value(), "chunks are good");
     message.sent();
@@ -177,7 +178,8 @@ void run(fuzz::Parts parts, bool destination) {
   engine::Workers workers(0);
   engine::Pools pools = pools_of(memory);
   Sink sink;
-  test::MemorySource source({{"a", std::string(3 * kChunk + 5, 'a')}, {"b", "b"}, {"c", ""}, {"d", std::string(9, 'd')}}, 2);
+  test::MemorySource source(
+      {{"a", std::string(3 * kChunk + 5, 'a')}, {"b", "b"}, {"c", ""}, {"d", std::string(9, 'd')}}, 2);
   engine::Transfer::Settings settings;
   settings.origin.chunk_size = kChunk;
   settings.origin.ahead = 2;

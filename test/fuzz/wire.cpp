@@ -110,7 +110,8 @@ void look_at_stripe_receipts(Bytes message) {
   if (!receipts) return;
   require(receipts->size() <= core::kReceiptsAMessage, "receipts have their limit");
   const auto again = core::decode_receipts(core::encode_receipts(*receipts));
-  require(again && again->size() == receipts->size() && again->back().row == receipts->back().row, "receipts come back");
+  require(again && again->size() == receipts->size() && again->back().row == receipts->back().row,
+          "receipts come back");
 }
 
 void look_at_request(Bytes message, std::size_t most) {
