@@ -2,6 +2,7 @@
 // has changed. Those of filter and http are text, written by hand.
 #include <fstream>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "check.h"
@@ -178,6 +179,42 @@ void streams(int from) {
   save(from == 0 ? "stream/to_destination" : "stream/to_origin", all);
 }
 
+// A file of three leaves that are all hole, which makes it short: a page, two chunks, the last page.
+void holes() {
+  Bytes all = {std::byte{1}};
+  const auto add = [&all](std::uint8_t kind, const Bytes& part) {
+    all.push_back(std::byte{kind});
+    base::Writer(all).put(static_cast<std::uint16_t>(part.size()));
+    all.insert(all.end(), part.begin(), part.end());
+  };
+  core::Page page;
+  page.entries = {an_entry("a", core::Type::kFile, 3 * base::kLeafSize)};
+  add(4, unsealed(core::encode_page(page)));
+  for (const std::int64_t first : {0, 2}) {
+    std::vector<core::Record> records(2);
+    for (std::int64_t i = 0; i < 2; ++i) {
+      core::Record& record = records[static_cast<std::size_t>(i)];
+      record.kind = core::Record::Kind::kHole;
+      record.offset = (first + i) * base::kLeafSize;
+      record.length = base::kLeafSize;
+    }
+    if (first > 0) {
+      records[1] = {};
+      records[1].kind = core::Record::Kind::kEnd;
+      records[1].length = 3 * base::kLeafSize;
+    }
+    core::Head head;
+    head.last = first > 0;
+    Bytes chunk(core::message_capacity(0));
+    chunk.resize(core::seal_chunk(chunk, head, records));
+    add(5, chunk);
+  }
+  page = {};
+  page.last = true;
+  add(4, unsealed(core::encode_page(page)));
+  save("stream/holes", all);
+}
+
 void stripes() {
   core::StripeManifest manifest;
   manifest.file = an_entry("name", core::Type::kFile, 1'000'000);
@@ -186,7 +223,8 @@ void stripes() {
   manifest.workers = {1, 2, 3, 4};
   manifest.parity = 1;
   manifest.failed = {{3, 28, 1}};
-  const std::string text = core::encode_stripe_manifest(manifest);
+  // On one line: what is mutated should not be blanks.
+  const std::string text = nlohmann::json::parse(core::encode_stripe_manifest(manifest)).dump();
   save("stripe/manifest", std::as_bytes(std::span(text)));
 }
 
@@ -201,6 +239,7 @@ int main(int argc, char** argv) {
   argosy::journals();
   argosy::streams(0);
   argosy::streams(1);
+  argosy::holes();
   argosy::stripes();
   return 0;
 }

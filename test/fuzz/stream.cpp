@@ -178,12 +178,14 @@ void run(fuzz::Parts parts, bool destination) {
   engine::Workers workers(0);
   engine::Pools pools = pools_of(memory);
   Sink sink;
-  test::MemorySource source(
-      {{"a", std::string(3 * kChunk + 5, 'a')}, {"b", "b"}, {"c", ""}, {"d", std::string(9, 'd')}}, 2);
+  std::optional<test::MemorySource> source;
+  if (!destination)
+    source.emplace(
+        std::vector<test::MemorySource::File>{{"a", std::string(3 * kChunk + 5, 'a')}, {"b", "b"}, {"c", ""}}, 2);
   engine::Transfer::Settings settings;
   settings.origin.chunk_size = kChunk;
   settings.origin.ahead = 2;
-  engine::Transfer transfer(fabric[real], workers, pools, route, destination ? nullptr : &source,
+  engine::Transfer transfer(fabric[real], workers, pools, route, source ? &*source : nullptr,
                             destination ? &sink : nullptr, settings);
   Liar liar;
   std::vector<std::vector<std::byte>> sent;
