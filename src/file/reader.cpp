@@ -88,6 +88,9 @@ core::Entry Reader::look_at(const Named& named) {
     entry.error_number = EINVAL;
     failures_.push_back(
         {base::Kind::kSource, named.shown, -1, {}, EINVAL, "is not a regular file or a folder (standard input is -)"});
+  } else if (status.st_size > core::kLargestFile) {
+    entry.error_number = EFBIG;
+    failures_.push_back(base::system_error(base::Kind::kSource, named.shown, EFBIG, "can't be read").failure());
   } else if (::access(named.path.c_str(), R_OK) != 0) {
     entry.error_number = errno;
     failures_.push_back(base::system_error(base::Kind::kSource, named.shown, errno, "can't be read").failure());

@@ -60,7 +60,7 @@ Writer::~Writer() {
   for (const auto& file : unsynced_) remove_part(*file);
   if (stage_) settle(*stage_);
   while (!targets_.empty()) {
-    if (targets_.begin()->second->journal) {
+    if (targets_.begin()->second->journal && !distrusted_) {
       targets_.erase(targets_.begin());
     } else {
       discard(targets_.begin()->first);
@@ -72,6 +72,7 @@ core::Examination Writer::inspect(const core::Page& page) {
   core::Examination found;
   found.wanted.assign(page.entries.size(), false);
   found.only_asked = settings_.only_ask;
+  check_folders(page);
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     if (!page.entries[i].exists()) continue;
     if (settings_.only_ask) {
@@ -108,6 +109,18 @@ core::Examination Writer::inspect(const core::Page& page) {
     base::note_activity();
   }
   return found;
+}
+
+// An honest manifest names each folder before what is in it. One that does not, so that a link takes a folder's place,
+// is refused before anything is made of its page.
+void Writer::check_folders(const core::Page& page) {
+  const auto hash = [](std::string_view path) { return base::checksum_of(std::as_bytes(std::span(path))); };
+  for (const core::Entry& entry : page.entries) {
+    const std::string_view above = parent_of(entry.path);
+    if (!above.empty() && !named_folders_.contains(hash(above)))
+      throw base::Error(Kind::kIntegrity, entry.path, 0, "is refused: the manifest names no folder for it");
+    if (entry.type == Type::kFolder) named_folders_.insert(hash(entry.path));
+  }
 }
 
 // The name by which the user knows it, whatever it has now.

@@ -70,6 +70,8 @@ class Writer final : public core::Sink {
   void commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) override;
   void put(std::uint64_t entry, std::span<const std::byte> data, const base::Digest& digest) override;
   void discard(std::uint64_t entry) noexcept override;
+  // The job ends because a peer can't be trusted: nothing that is unfinished stays for the next run.
+  void distrust() { distrusted_ = true; }
   // Takes away what an interrupt has cut short. Not done where a rank was lost: then it stays for the next run.
   void remove_interrupted();
   // With Settings::publish, after finish() and where all has arrived: shows the folders. Blocks. Throws base::Error
@@ -120,6 +122,7 @@ class Writer final : public core::Sink {
   core::Entry staged(const core::Entry& entry);
   std::shared_ptr<const OpenFolder> parent(const std::string& path);
   bool is_in_failed_folder(const std::string& folder);
+  void check_folders(const core::Page& page);
   void lock_tree(const core::Entry& entry);
   bool is_journalled(const core::Entry& entry) const;
   void stage_from(const core::Page& page, std::size_t first, const core::Entry& entry);
@@ -170,7 +173,9 @@ class Writer final : public core::Sink {
   gid_t group_;
   std::atomic<bool> no_nameless_{false};  // the file system can't
   std::unordered_map<std::string, Lock> trees_;
-  std::unordered_set<std::string> fresh_folders_;  // made by this run: nothing is in them but what it puts there
+  bool distrusted_ = false;
+  std::unordered_set<std::uint64_t> named_folders_;  // that the manifest has named so far: hashes of their paths
+  std::unordered_set<std::string> fresh_folders_;    // made by this run: nothing is in them but what it puts there
   std::vector<Pending> pending_;
   std::vector<Link> links_;
   std::map<dev_t, std::shared_ptr<const OpenFolder>> unsynced_folders_;  // one on each file system
