@@ -64,9 +64,12 @@ void add_source_options(CLI::App& command, Texts& texts, bool& from0) {
   command.add_flag("--from0", from0, "names in LIST end in NUL, not in newline");
 }
 
-void add_tree_options(CLI::App& command, Texts& texts, command::TreeOptions& tree) {
+void add_manifest_option(CLI::App& command, Texts& texts) {
   add_text(command, texts, "--save-manifest", "FILE",
            "write what is moved, with digests, on the same\nhost, for `argosy verify --manifest`");
+}
+
+void add_tree_options(CLI::App& command, Texts& texts, command::TreeOptions& tree) {
   add_text(command, texts, "--exclude", "PATTERN",
            "leave out what matches, in folders too; patterns\nare rsync's, and the first that matches decides");
   add_text(command, texts, "--include", "PATTERN", "do not leave out what matches, whatever a later\n--exclude says");

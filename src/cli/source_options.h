@@ -9,6 +9,8 @@
 
 namespace argosy::cli {
 
+void add_manifest_option(CLI::App& command, Texts& texts);
+
 void add_tree_options(CLI::App& command, Texts& texts, command::TreeOptions& tree);
 
 // --exclude, --include and --exclude-from, in the order in which they stand.

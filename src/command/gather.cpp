@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "command/concat.h"
 #include "command/place.h"
 #include "command/stripe_collect.h"
 #include "command/stripe_find.h"
@@ -214,6 +215,7 @@ Report gather(const Options& options, const GatherOptions& asked, mpi::Session& 
     return wrong_usage("gather",
                        fmt::format("rank {} is out of range: the ranks are 0 to {}", asked.to, session.size() - 1));
   }
+  if (asked.concat) return concat(options, asked, session, surroundings);
   return Gather(options, asked, session, surroundings).run();
 }
 
