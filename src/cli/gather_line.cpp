@@ -59,7 +59,7 @@ constexpr std::string_view kExamples =
 )";
 
 constexpr CommandLine::About kAbout = {
-    "gather", "bring a striped file back together, or all ranks' own files",
+    "gather", "bring together a striped file, or all ranks' files",
     "argosy gather [OPTIONS] DIR/NAME OUT\n       argosy gather --concat [OPTIONS] DIR OUT", kHelp, kExamples};
 
 // They say how folders are moved.
