@@ -21,8 +21,8 @@ constexpr std::string_view kHelp =
     R"(usage: argosy gather [OPTIONS] DIR/NAME OUT
        argosy gather --concat [OPTIONS] DIR OUT
 
-Brings a file that argosy scatter has striped back together, as OUT on one
-rank's host. Every rank looks for shares in DIR/NAME.argosy; it does not matter
+Brings a file or folder that argosy scatter has striped back together, as OUT
+on one rank's host. Every rank looks for shares in DIR/NAME.argosy; it does not matter
 which rank sees which, or how many ranks there are. Every chunk is checked, what
 is lost or damaged is made again from parity, the file's digest is compared, and
 OUT appears when all of it is there and right, or not at all. Where too much is
@@ -64,8 +64,7 @@ constexpr CommandLine::About kAbout = {
 
 // They say how folders are moved.
 constexpr std::array kOfConcat = {"--checksum",     "--exclude",         "--include", "--exclude-from",
-                                  "--dry-run",      "--one-file-system", "--publish", "--no-owner",
-                                  "--no-mode",      "--no-times",        "--no-xattrs"};
+                                  "--dry-run",      "--one-file-system", "--publish"};
 
 std::optional<command::GatherOptions::Range> parse_range(const std::string& text) {
   const std::size_t colon = text.find(':');

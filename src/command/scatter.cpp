@@ -21,6 +21,7 @@
 #include "engine/dealer.h"
 #include "engine/holder.h"
 #include "file/reader.h"
+#include "file/tree_pack.h"
 
 namespace argosy::command {
 
@@ -110,7 +111,12 @@ class Scatter {
     if (me_ == kRoot) {
       look = [this] {
         auto named = resolve(asked_, job_.options.start_directory, job_.surroundings.open_standard_input);
-        file::Selection files_only;
+        const auto first_folder = std::stable_partition(named.begin(), named.end(), [](const file::Named& one) {
+          return one.standard_input || !file::is_folder(one.path);
+        });
+        folders_.assign(first_folder, named.end());
+        named.erase(first_folder, named.end());
+        file::Selection files_only = selection_of(asked_.tree, job_.options.start_directory);
         files_only.folders = false;
         files_only.metadata.attributes = false;
         source_ = std::make_unique<file::Reader>(std::move(named), job_.surroundings.open_standard_input, files_only);
@@ -118,9 +124,11 @@ class Scatter {
         while (true) {
           core::Listing listing = source_->next_entries();
           failures_.insert(failures_.end(), listing.failures.begin(), listing.failures.end());
-          if (listing.entries.empty()) return;
+          if (listing.entries.empty()) break;
           entries_.insert(entries_.end(), listing.entries.begin(), listing.entries.end());
         }
+        first_folder_ = entries_.size();
+        for (const file::Named& folder : folders_) entries_.push_back(file::folder_stream(folder.path, folder.name));
       };
     }
     const mpi::Verdict verdict = job_.run_task(look, "scan");
@@ -148,16 +156,39 @@ class Scatter {
     if (job_.session.exchange(readable ? 1 : 0)[kRoot] == 0) return;
     while (true) {
       // What was read in an earlier attempt is read again.
-      if (me_ == kRoot) source_->adopt({0, at, false, {entries_[at]}});
+      if (me_ == kRoot && at < first_folder_) source_->adopt({0, at, false, {entries_[at]}});
       Attempt attempt = describe_file(at);
+      if (attempt.manifest.tree && !open_tree(at)) return;
       const Outcome outcome = try_file(at, attempt);
-      const bool again = outcome == Outcome::kAgain && !attempt.open_ended && job_.interrupted == 0;
+      const bool repeatable = !attempt.open_ended || attempt.manifest.tree;
+      const bool again = outcome == Outcome::kAgain && repeatable && job_.interrupted == 0;
       // Standard input can't be read twice, so that even one worker's failure to commit is the end.
       const bool failed = !again && outcome != Outcome::kDone && outcome != Outcome::kSourceFailed;
       if (failed && worker_.failure()) job_.report_failure(*worker_.failure());
       worker_.drop(!again);
-      if (!again) return;
+      if (again) continue;
+      if (pack_) {
+        for (base::Failure& failure : pack_->take_failures()) job_.report_failure(std::move(failure));
+      }
+      return;
     }
+  }
+
+  // A folder, from its beginning. False, on every rank, where it can't be had.
+  bool open_tree(std::size_t at) {
+    std::function<void()> open;
+    if (me_ == kRoot) {
+      open = [this, at] {
+        file::Selection selection = selection_of(asked_.tree, job_.options.start_directory);
+        tree_ = std::make_unique<file::Reader>(std::vector{folders_[at - first_folder_]}, nullptr, selection);
+        const file::Reader::Totals totals = tree_->scan(false);
+        if (!totals.failures.empty()) throw base::Error(totals.failures.front());
+        pack_.emplace(*tree_);
+      };
+    }
+    const mpi::Verdict opened = job_.run_task(open, "scan");
+    if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
+    return opened.failed == 0 && job_.interrupted == 0;
   }
 
   enum class Outcome { kDone, kAgain, kNobody, kSourceFailed };
@@ -172,6 +203,7 @@ class Scatter {
     std::string text;
     if (me_ == kRoot) {
       manifest.file = entries_[at];
+      manifest.tree = at >= first_folder_;
       manifest.file.ctime = {};
       manifest.file.inode = 0;
       manifest.generation = new_generation();
@@ -270,8 +302,8 @@ class Scatter {
       base::log(fmt::format("{}: worker {} on {}: {}", core::chunk_name(cell), worker, job_.session.host(worker),
                             error_number == 0 ? "ok" : std::strerror(error_number)));
     };
-    dealer.emplace(job_.session.transport(), job_.phases.workers(), pool, *source_, at, stripe, workers, settings,
-                   told);
+    core::Source& source = attempt.manifest.tree ? static_cast<core::Source&>(*pack_) : *source_;
+    dealer.emplace(job_.session.transport(), job_.phases.workers(), pool, source, at, stripe, workers, settings, told);
   }
 
   // Takes over what the dealer knows; the manifest's text, or "source" where that failed, or nothing.
@@ -326,7 +358,7 @@ class Scatter {
     job_.report.bytes_moved += manifest->file.size;
     const bool only = job_.report.files == 1;
     job_.report.name = only ? manifest->file.path : std::string();
-    job_.report.digest = only ? base::to_string(manifest->digest) : std::string();
+    job_.report.digest = only && !manifest->tree ? base::to_string(manifest->digest) : std::string();
     StripeReport described = describe(*manifest);
     described.receipts = std::move(stripe_.receipts);
     stripe_ = std::move(described);
@@ -341,7 +373,11 @@ class Scatter {
   Parcels parcels_;
   // The root's.
   std::unique_ptr<file::Reader> source_;
-  std::vector<core::Entry> entries_;
+  std::vector<core::Entry> entries_;  // the files', and from `first_folder_` on the folders'
+  std::size_t first_folder_ = 0;
+  std::vector<file::Named> folders_;
+  std::unique_ptr<file::Reader> tree_;  // the folder that is being dealt, and
+  std::optional<file::TreePack> pack_;  // its bytes
   std::vector<base::Failure> failures_;
   StripeReport stripe_;
   std::int64_t moved_before_ = 0;

@@ -49,6 +49,7 @@ json content(const StripeManifest& manifest) {
   json document = {
       {"format", "argosy stripe"},
       {"version", kVersion},
+      {"kind", manifest.tree ? "folder" : "file"},
       {"name", base::utf8_or_replacement(manifest.file.path)},
       {"size", manifest.file.size},
       {"mode", manifest.file.mode},
@@ -104,6 +105,9 @@ StripeManifest read(const json& document) {
   manifest.file.path = document.contains("name_hex") ? from_hex(document.at("name_hex").get_ref<const std::string&>())
                                                      : document.at("name").get<std::string>();
   require(is_safe_path(manifest.file.path) && manifest.file.path.find('/') == std::string::npos, "a name that is none");
+  const json& kind = document.at("kind");
+  require(kind == "file" || kind == "folder", "an unknown kind");
+  manifest.tree = kind == "folder";
   manifest.file.size = number_in<std::int64_t>(document.at("size"), 0, kLargest);
   manifest.file.mode = number_in<std::uint32_t>(document.at("mode"), 0, 07777);
   manifest.file.uid = number_in<std::uint32_t>(document.at("uid"), 0, kMost32);
