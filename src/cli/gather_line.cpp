@@ -28,6 +28,9 @@ is lost or damaged is made again from parity, the file's digest is compared, and
 OUT appears when all of it is there and right, or not at all. Where too much is
 lost, a list says what (exit 5).
 
+A folder that was striped comes back as OUT, with everything that was in it; one
+that is there is added to. --no-owner and the like hold for it, too.
+
 In DIR, %h stands for any host's name, %r for any number and %% for a percent
 sign.
 
@@ -81,7 +84,7 @@ class GatherLine : public CommandLine {
 
   void add_options(CLI::App& app) override {
     add_text(app, values_, "--to", "R", "the rank that gets the file (0)");
-    add_text(app, values_, "--range", "OFFSET:LENGTH", "only this part of the file");
+    add_text(app, values_, "--range", "OFFSET:LENGTH", "only this part of the file, as far as it goes");
     app.add_flag("--concat", gather_.concat, "bring every rank's own files; what follows goes\nwith it");
     app.add_flag("--checksum", gather_.checksum, "a file is in place when its digest agrees, not\nits size and time");
     add_tree_options(app, values_, gather_.tree);
