@@ -168,6 +168,7 @@ class Unpacking {
     }
     while (take_page()) {
     }
+    if (top_.empty()) throw bytes_.refused("it names none");
     if (bytes_.left() != 0) throw bytes_.refused("something follows its end");
     return std::move(done_);
   }

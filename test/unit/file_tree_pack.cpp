@@ -168,6 +168,7 @@ TEST_F(FileTreePack, WhatIsNoFolderIsRefused) {
   fs::remove_all(root_ / "out");
   EXPECT_TRUE(refused({}));
   EXPECT_TRUE(refused(Made().bytes()));
+  EXPECT_TRUE(refused(Made().page({}).bytes()));
   EXPECT_TRUE(refused(begun().bytes()));
   EXPECT_TRUE(refused(begun().part(0, 5, 5).part(2, 5).bytes()));
   EXPECT_TRUE(refused(begun().part(0, 5, 5).part(2, 5).page({}).raw('x').bytes()));
