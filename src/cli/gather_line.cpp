@@ -66,8 +66,8 @@ constexpr CommandLine::About kAbout = {
     "argosy gather [OPTIONS] DIR/NAME OUT\n       argosy gather --concat [OPTIONS] DIR OUT", kHelp, kExamples};
 
 // They say how folders are moved.
-constexpr std::array kOfConcat = {"--checksum",     "--exclude",         "--include", "--exclude-from",
-                                  "--dry-run",      "--one-file-system", "--publish"};
+constexpr std::array kOfConcat = {"--checksum", "--exclude",         "--include", "--exclude-from",
+                                  "--dry-run",  "--one-file-system", "--publish"};
 
 std::optional<command::GatherOptions::Range> parse_range(const std::string& text) {
   const std::size_t colon = text.find(':');

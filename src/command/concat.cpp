@@ -1,7 +1,7 @@
 // The phases: scan (who has a folder of its own to give, and the receiver's folders for what comes), then one phase in
 // which all givers' streams run, and the receiver's folders are finished. Where several givers' files go beneath one
-// folder there is a phase more before anything is moved: the receiver hears all names, so that of a name that two givers
-// have nothing is touched.
+// folder there is a phase more before anything is moved: the receiver hears all names, so that of a name that two
+// givers have nothing is touched.
 #include "command/concat.h"
 
 #include <fmt/format.h>
@@ -124,7 +124,11 @@ class Concat {
     const auto memory = divide_memory(options_.common, nodes, givers_, asked_.to);
     if (!memory) {
       if (me_ == 0) {
-        report_.errors.push_back({Kind::kUsage, {}, -1, {}, 0,
+        report_.errors.push_back({Kind::kUsage,
+                                  {},
+                                  -1,
+                                  {},
+                                  0,
                                   fmt::format("--memory is too small for the files of {} ranks", givers_.size())});
       }
       return false;

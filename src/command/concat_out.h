@@ -1,5 +1,5 @@
-// What `gather --concat` makes at the receiver: for each OUT, as its templates give it for one giver or for several, the
-// folder and the writer beneath it. All that blocks is for an I/O thread.
+// What `gather --concat` makes at the receiver: for each OUT, as its templates give it for one giver or for several,
+// the folder and the writer beneath it. All that blocks is for an I/O thread.
 #pragma once
 
 #include <cstdint>
@@ -35,11 +35,11 @@ class ConcatOut {
   std::vector<file::FolderId> folders() const;
   // Where a giver's stream goes.
   std::unique_ptr<core::Sink> sink_of(int giver, ConcatSink::Purpose purpose);
-  // With nothing under way any more: hard links, folders' metadata; with --publish shows the folders unless something has
-  // `failed`. True when what has come is to be seen. Blocks.
+  // With nothing under way any more: hard links, folders' metadata; with --publish shows the folders unless something
+  // has `failed`. True when what has come is to be seen. Blocks.
   bool finish(bool failed, std::uint64_t& hard_links, std::vector<base::Failure>& failures);
-  // After finish(): durable with --fsync; where nothing has `arrived`, the folders that were made are gone. Blocks. Throws
-  // base::Error (kDestination).
+  // After finish(): durable with --fsync; where nothing has `arrived`, the folders that were made are gone. Blocks.
+  // Throws base::Error (kDestination).
   void close(bool arrived);
   // What would change, sorted.
   std::vector<std::string> names() const;

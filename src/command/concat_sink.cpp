@@ -51,7 +51,11 @@ std::optional<base::Failure> ConcatSink::refuse(const core::Entry& entry, bool& 
   if (ruling.other >= 0 && (purpose_ == Purpose::kHear || ruling.first)) {
     const auto [low, high] = std::minmax(ruling.other, giver_);
     return base::Failure{
-        Kind::kDestination, shown(beneath), -1, {}, 0,
+        Kind::kDestination,
+        shown(beneath),
+        -1,
+        {},
+        0,
         fmt::format("is on rank {} on {} and on rank {} on {}, and only one could be here: left as it was (put %r or "
                     "%h into OUT)",
                     low, hosts_[static_cast<std::size_t>(low)], high, hosts_[static_cast<std::size_t>(high)])};

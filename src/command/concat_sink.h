@@ -1,5 +1,6 @@
-// Where `gather --concat` puts one giver's files: the giver's manifest begins with a folder, and what is beneath it goes
-// beneath OUT, beside other givers' where OUT is the same for several. A manifest that names anything else is refused.
+// Where `gather --concat` puts one giver's files: the giver's manifest begins with a folder, and what is beneath it
+// goes beneath OUT, beside other givers' where OUT is the same for several. A manifest that names anything else is
+// refused.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +19,15 @@ namespace argosy::command {
 
 // OUT as it is for one giver or for several.
 struct Gathering {
-  std::string shown;            // as the user named it, templates filled in
-  std::vector<int> givers;      // ranks, the lowest first
-  bool dry_run = false;         // nothing is moved
-  bool top_as_it_is = false;    // the folder itself keeps its mode, owner and times
-  std::string prefix;           // what paths begin with for the writer: empty, or OUT's name where that is renamed
+  std::string shown;          // as the user named it, templates filled in
+  std::vector<int> givers;    // ranks, the lowest first
+  bool dry_run = false;       // nothing is moved
+  bool top_as_it_is = false;  // the folder itself keeps its mode, owner and times
+  std::string prefix;         // what paths begin with for the writer: empty, or OUT's name where that is renamed
   std::optional<file::Folder> folder;  // OUT, or what it is to appear in by a rename; none where nothing is written
   std::unique_ptr<file::Writer> writer;
-  std::mutex mutex;      // of what follows, and of the writer while it looks at a page
-  core::Claims claims;   // where there are several givers
+  std::mutex mutex;                // of what follows, and of the writer while it looks at a page
+  core::Claims claims;             // where there are several givers
   std::vector<std::string> names;  // what would change, where nothing is to be moved
   bool is_shared() const { return givers.size() > 1; }
 };

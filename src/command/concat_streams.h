@@ -31,7 +31,7 @@ class ConcatStreams {
     std::vector<int> givers;  // those whose streams run; the lowest first
     ConcatMemory memory;
     engine::Transfer::Settings settings;
-    core::Source* source = nullptr;                                // where this rank gives
+    core::Source* source = nullptr;                                 // where this rank gives
     std::function<std::unique_ptr<core::Sink>(int giver)> sink_of;  // at the receiver
   };
   // What has come of the streams that are over, and so far of the others.

@@ -19,8 +19,8 @@ namespace argosy::command {
 
 class GatheredTree final : public core::CellSink {
  public:
-  // `name` in the folder `above` is OUT; `size` is that of the bytes. Blocks. Throws base::Error (kDestination): there is
-  // no room, or something else is in the way.
+  // `name` in the folder `above` is OUT; `size` is that of the bytes. Blocks. Throws base::Error (kDestination): there
+  // is no room, or something else is in the way.
   GatheredTree(const std::string& above, std::string name, const GatherOptions& asked, const CommonOptions& common,
                std::int64_t size);
 

@@ -118,8 +118,7 @@ class Scatter {
         folders_.assign(first_folder, named.end());
         named.erase(first_folder, named.end());
         file::Selection files_only = selection_of(asked_.tree, job_.options.start_directory);
-        std::erase_if(folders_,
-                      [&](const file::Named& one) { return files_only.filter.leaves_out(one.name, true); });
+        std::erase_if(folders_, [&](const file::Named& one) { return files_only.filter.leaves_out(one.name, true); });
         files_only.folders = false;
         files_only.metadata.attributes = false;
         source_ = std::make_unique<file::Reader>(std::move(named), job_.surroundings.open_standard_input, files_only);

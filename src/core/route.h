@@ -68,9 +68,7 @@ class Within final : public Route {
   explicit Within(int rank) : rank_(rank) {}
   int root() const override { return rank_; }
   bool is_destination(int rank) const override { return rank == rank_; }
-  std::optional<Hop> incoming(int /*rank*/, int /*lane*/, std::uint64_t /*nth*/) const override {
-    return std::nullopt;
-  }
+  std::optional<Hop> incoming(int /*rank*/, int /*lane*/, std::uint64_t /*nth*/) const override { return std::nullopt; }
   std::vector<int> to(int /*rank*/, std::uint64_t /*chunk*/) const override { return {}; }
   int parent(int /*rank*/) const override { return kNobody; }
   std::vector<int> children(int /*rank*/) const override { return {}; }

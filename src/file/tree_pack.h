@@ -23,7 +23,7 @@ inline constexpr std::uint32_t kPackVersion = 1;
 // What follows of a file: as many bytes of data, a hole of that length, its end (the length is the whole file's), or
 // that it could not be read to its end.
 enum class PackPart : std::uint8_t { kData = 0, kHole = 1, kEnd = 2, kFailed = 3 };
-inline constexpr std::size_t kPackPartBytes = 9;               // its kind and its length
+inline constexpr std::size_t kPackPartBytes = 9;                // its kind and its length
 inline constexpr std::int64_t kPackPartMost = base::kLeafSize;  // bytes of data in a part
 
 // How a folder's bytes stand in a list of files: with its name and metadata, without a size. Blocks. Throws base::Error

@@ -32,7 +32,8 @@ TEST(CommandConcatMemory, FitsEveryNode) {
           const int receiver = ranks / 2;
           const auto divided = command::divide_memory(options, nodes, first(ranks), receiver);
           if (!divided) {
-            EXPECT_GT(static_cast<std::size_t>(ranks) + 16, static_cast<std::size_t>(memory) / command::slot_bytes(base::kLeafSize));
+            EXPECT_GT(static_cast<std::size_t>(ranks) + 16,
+                      static_cast<std::size_t>(memory) / command::slot_bytes(base::kLeafSize));
             continue;
           }
           std::map<int, std::size_t> used;
