@@ -14,15 +14,13 @@
 #include <vector>
 
 #include "base/log.h"
+#include "command/scatter_source.h"
 #include "command/scatter_worker.h"
-#include "command/sources.h"
 #include "command/stripe_find.h"
 #include "command/stripe_job.h"
 #include "core/stripe_wire.h"
 #include "engine/dealer.h"
 #include "engine/holder.h"
-#include "file/reader.h"
-#include "file/tree_pack.h"
 
 namespace argosy::command {
 
@@ -50,7 +48,8 @@ class Scatter {
       : job_(options, session, surroundings, ScatterOptions::kName),
         asked_(asked),
         me_(session.rank()),
-        worker_(job_, asked, asked.root_too || session.rank() != kRoot) {
+        worker_(job_, asked, asked.root_too || session.rank() != kRoot),
+        source_(options, asked, surroundings) {
     for (int rank = asked.root_too ? 0 : 1; rank < session.size(); ++rank) {
       workers_.push_back(static_cast<std::uint32_t>(rank));
     }
@@ -110,57 +109,35 @@ class Scatter {
   std::int64_t scan() {
     std::function<void()> look;
     if (me_ == kRoot) {
-      look = [this] {
-        auto named = resolve(asked_, job_.options.start_directory, job_.surroundings.open_standard_input);
-        const auto first_folder = std::stable_partition(named.begin(), named.end(), [](const file::Named& one) {
-          return one.standard_input || !file::is_folder(one.path);
-        });
-        folders_.assign(first_folder, named.end());
-        named.erase(first_folder, named.end());
-        file::Selection files_only = selection_of(asked_.tree, job_.options.start_directory);
-        std::erase_if(folders_, [&](const file::Named& one) { return files_only.filter.leaves_out(one.name, true); });
-        files_only.folders = false;
-        files_only.metadata.attributes = false;
-        source_ = std::make_unique<file::Reader>(std::move(named), job_.surroundings.open_standard_input, files_only);
-        source_->scan(false);
-        while (true) {
-          core::Listing listing = source_->next_entries();
-          failures_.insert(failures_.end(), listing.failures.begin(), listing.failures.end());
-          if (listing.entries.empty()) break;
-          entries_.insert(entries_.end(), listing.entries.begin(), listing.entries.end());
-        }
-        first_folder_ = entries_.size();
-        for (const file::Named& folder : folders_) entries_.push_back(file::folder_stream(folder.path, folder.name));
-      };
+      look = [this] { source_.scan(); };
     }
     const mpi::Verdict verdict = job_.run_task(look, "scan");
     if (me_ == kRoot) {
       if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
-      for (const base::Failure& failure : failures_) job_.report_failure(failure);
+      for (const base::Failure& failure : source_.failures()) job_.report_failure(failure);
     }
     if (verdict.failed > 0 || job_.interrupted != 0) return 0;
+    const std::vector<core::Entry>& entries = source_.entries();
     std::int64_t bytes = 0;
     bool open_ended = false;
-    for (const core::Entry& entry : entries_) {
+    for (const core::Entry& entry : entries) {
       if (entry.readable()) bytes += entry.size;
       open_ended = open_ended || entry.open_ended;
     }
-    job_.phases.expect(open_ended ? -1 : bytes, static_cast<std::int64_t>(entries_.size()));
+    job_.phases.expect(open_ended ? -1 : bytes, static_cast<std::int64_t>(entries.size()));
     const bool any =
-        std::any_of(entries_.begin(), entries_.end(), [](const core::Entry& entry) { return entry.readable(); });
-    return job_.session.exchange(any ? static_cast<std::int64_t>(entries_.size()) : 0)[kRoot];
+        std::any_of(entries.begin(), entries.end(), [](const core::Entry& entry) { return entry.readable(); });
+    return job_.session.exchange(any ? static_cast<std::int64_t>(entries.size()) : 0)[kRoot];
   }
 
   // One file, with as many attempts as workers fail to have it in place.
   void scatter_file(std::int64_t index) {
     const auto at = static_cast<std::size_t>(index);
-    const bool readable = me_ == kRoot && entries_[at].readable();
+    const bool readable = me_ == kRoot && source_.entries()[at].readable();
     if (job_.session.exchange(readable ? 1 : 0)[kRoot] == 0) return;
     while (true) {
-      // What was read in an earlier attempt is read again.
-      if (me_ == kRoot && at < first_folder_) source_->adopt({0, at, false, {entries_[at]}});
       Attempt attempt = describe_file(at);
-      if (attempt.manifest.tree && !open_tree(at)) return;
+      if (attempt.manifest.tree && !open_folder(at)) return;
       const Outcome outcome = try_file(at, attempt);
       const bool repeatable = !attempt.open_ended || attempt.manifest.tree;
       const bool again = outcome == Outcome::kAgain && repeatable && job_.interrupted == 0;
@@ -169,25 +146,15 @@ class Scatter {
       if (failed && worker_.failure()) job_.report_failure(*worker_.failure());
       worker_.drop(!again);
       if (again) continue;
-      if (pack_) {
-        for (base::Failure& failure : pack_->take_failures()) job_.report_failure(std::move(failure));
-      }
+      for (base::Failure& failure : source_.take_failures()) job_.report_failure(std::move(failure));
       return;
     }
   }
 
   // A folder, from its beginning. False, on every rank, where it can't be had.
-  bool open_tree(std::size_t at) {
+  bool open_folder(std::size_t at) {
     std::function<void()> open;
-    if (me_ == kRoot) {
-      open = [this, at] {
-        file::Selection selection = selection_of(asked_.tree, job_.options.start_directory);
-        tree_ = std::make_unique<file::Reader>(std::vector{folders_[at - first_folder_]}, nullptr, selection);
-        const file::Reader::Totals totals = tree_->scan(false);
-        if (!totals.failures.empty()) throw base::Error(totals.failures.front());
-        pack_.emplace(*tree_);
-      };
-    }
+    if (me_ == kRoot) open = [this, at] { source_.open_folder(at); };
     const mpi::Verdict opened = job_.run_task(open, "scan");
     if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
     return opened.failed == 0 && job_.interrupted == 0;
@@ -204,8 +171,8 @@ class Scatter {
     manifest.parity = asked_.parity;
     std::string text;
     if (me_ == kRoot) {
-      manifest.file = entries_[at];
-      manifest.tree = at >= first_folder_;
+      manifest.file = source_.entries()[at];
+      manifest.tree = source_.is_folder(at);
       manifest.file.ctime = {};
       manifest.file.inode = 0;
       manifest.generation = new_generation();
@@ -305,8 +272,8 @@ class Scatter {
       base::log(fmt::format("{}: worker {} on {}: {}", core::chunk_name(cell), worker, job_.session.host(worker),
                             error_number == 0 ? "ok" : std::strerror(error_number)));
     };
-    core::Source& source = attempt.manifest.tree ? static_cast<core::Source&>(*pack_) : *source_;
-    dealer.emplace(job_.session.transport(), job_.phases.workers(), pool, source, at, stripe, workers, settings, told);
+    dealer.emplace(job_.session.transport(), job_.phases.workers(), pool, source_.bytes_of(at), at, stripe, workers,
+                   settings, told);
   }
 
   // Takes over what the dealer knows; the manifest's text, or "source" where that failed, or nothing.
@@ -414,13 +381,7 @@ class Scatter {
   std::int64_t chunk_size_ = 0;
   Parcels parcels_;
   // The root's.
-  std::unique_ptr<file::Reader> source_;
-  std::vector<core::Entry> entries_;  // the files', and from `first_folder_` on the folders'
-  std::size_t first_folder_ = 0;
-  std::vector<file::Named> folders_;
-  std::unique_ptr<file::Reader> tree_;  // the folder that is being dealt, and
-  std::optional<file::TreePack> pack_;  // its bytes
-  std::vector<base::Failure> failures_;
+  ScatterSource source_;
   StripeReport stripe_;
   std::int64_t moved_before_ = 0;
   bool source_failed_ = false;
