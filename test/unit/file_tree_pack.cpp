@@ -113,10 +113,7 @@ TEST_F(FileTreePack, ThereAndBack) {
 // Bytes made by hand.
 class Made {
  public:
-  Made() {
-    writer_.put(file::kPackMagic);
-    writer_.put(file::kPackVersion);
-  }
+  Made() { raw(file::kPackMagic).raw(file::kPackVersion); }
   Made& page(std::vector<core::Entry> entries) {
     core::Page page;
     page.number = number_++;
@@ -125,26 +122,24 @@ class Made {
     first_ += entries.size();
     page.entries = std::move(entries);
     const auto encoded = core::encode_page(page);
-    writer_.put(static_cast<std::uint32_t>(encoded.size()));
+    raw(static_cast<std::uint32_t>(encoded.size()));
     bytes_.insert(bytes_.end(), encoded.begin(), encoded.end());
     return *this;
   }
   Made& part(std::uint8_t kind, std::int64_t length, std::size_t data = 0) {
-    writer_.put(kind);
-    writer_.put(length);
+    raw(kind).raw(length);
     bytes_.resize(bytes_.size() + data, std::byte{'x'});
     return *this;
   }
   template <typename Number>
   Made& raw(Number number) {
-    writer_.put(number);
+    base::Writer(bytes_).put(number);
     return *this;
   }
   const std::vector<std::byte>& bytes() const { return bytes_; }
 
  private:
   std::vector<std::byte> bytes_;
-  base::Writer writer_{bytes_};
   std::uint64_t number_ = 0;
   std::uint64_t first_ = 0;
 };
