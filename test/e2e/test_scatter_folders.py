@@ -178,3 +178,27 @@ def test_owners_and_times_left(place, run):
     assert run("gather", "--no-mode", "--no-times", "w%r/tree", "back", ranks=3).code == 0
     info = (place / "back/file").stat()
     assert info.st_mode & 0o777 == 0o644 and info.st_mtime_ns > 1
+
+
+@pytest.mark.parametrize("op, path", [("close", "share_0002"), ("rename", "tree.argosy"), ("write", "share_")])
+def test_a_worker_that_fails_is_left_out(place, run, fault_library, op, path):
+    """At the end too: the folder is then read again from its beginning."""
+    trees.random_tree(place.src / "tree", 6)
+    fault = {"op": op, "rank": 2, "path": path, "nth": 1, "times": "all", "fail": "EIO"}
+    result = run("scatter", "--chunk-size", "64Ki", "src/tree", "w%r", ranks=4, fault=fault)
+    assert result.code == 0, result
+    assert [one["worker"] for one in manifest(place / "w1", "tree")["failed"]] == [2]
+    assert run("gather", "w%r/tree", "back", ranks=4).code == 0
+    same(place.src / "tree", place / "back")
+
+
+@pytest.mark.parametrize("path", ["/#", ".tree/"])
+def test_a_full_disk_where_it_is_gathered(place, run, fault_library, path):
+    """While the bytes come, or while the folder is made of them: what is there is whole, and so is the next run's."""
+    trees.random_tree(place.src / "tree", 7)
+    assert run("scatter", "--chunk-size", "64Ki", "src/tree", "w%r", ranks=3).code == 0
+    result = run("gather", "w%r/tree", "back", ranks=3,
+                 fault={"op": "write", "rank": 0, "path": path, "nth": 3, "times": 1, "fail": "ENOSPC"})  # fmt: skip
+    assert result.code in (PARTIAL, DESTINATION), result
+    assert run("gather", "w%r/tree", "back", ranks=3).code == 0
+    same(place.src / "tree", place / "back")
