@@ -155,6 +155,9 @@ Rendered render(const command::Report& report, const command::CommonOptions& opt
       for (const command::RankReport& rank : report.ranks) rendered.out += node_line(rank, report.seconds.transfer);
     }
   }
+  for (std::size_t i = 0; i < std::min(report.warnings.size(), kErrorsShown); ++i) {
+    rendered.err += fmt::format("argosy: warning: {}\n", base::describe(report.warnings[i]));
+  }
   const std::size_t shown = std::min(report.errors.size(), kErrorsShown);
   for (std::size_t i = 0; i < shown; ++i) {
     rendered.err += fmt::format("argosy: {}\n", base::describe(report.errors[i]));

@@ -256,6 +256,7 @@ Report Phases::finish(const Report& mine, int interrupted) {
 void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
   whole.ranks.clear();
   whole.errors.clear();
+  whole.warnings.clear();
   whole.errors_total = whole.folders = whole.files = whole.bytes = whole.bytes_moved = 0;
   whole.digest.clear();
   whole.names.clear();
@@ -275,6 +276,9 @@ void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
     whole.errors_total += part.errors_total;
     for (base::Failure& failure : part.errors) {
       if (whole.errors.size() < kErrorsKept) whole.errors.push_back(std::move(failure));
+    }
+    for (base::Failure& warning : part.warnings) {
+      if (whole.warnings.size() < kErrorsKept) whole.warnings.push_back(std::move(warning));
     }
     if (whole.names.empty()) whole.names = std::move(part.names);
     if (whole.digest.empty()) whole.digest = part.digest;

@@ -19,6 +19,7 @@
 #include "file/beneath.h"
 #include "file/share_patch.h"
 #include "file/share_store.h"
+#include "file/stripe_workplace.h"
 
 namespace argosy::command {
 
@@ -38,6 +39,7 @@ struct Work {
 // Where a share can be put: a folder, and the ranks that would write there.
 struct Site {
   std::vector<int> ranks;
+  bool foreign = false;            // it has another stripe, which is left alone
   std::set<std::uint32_t> shares;  // that it has, or will have
   bool has_folder = false;         // of this stripe, or with shares that nothing tells
   bool beside_right = true;        // manifest and table are
@@ -66,11 +68,12 @@ class Repair {
   Report run() {
     if (job_.surroundings.observer != nullptr) job_.surroundings.observer->started();
     const auto start = Clock::now();
-    found_ = find_stripe(job_, asked_, shelf_);
+    found_ = find_stripe(job_, asked_, shelf_.emplace());
+    settle();
     const bool goes_on = found_ && take_memory(job_, found_->manifest, StripeJob::kEveryRank, parcels_);
     std::vector<Work> works;
     if (goes_on) {
-      const Checked checked = check(job_, *found_, shelf_, parcels_);
+      const Checked checked = check(job_, *found_, *shelf_, parcels_);
       works = agree(checked);
     }
     job_.report.seconds.scan = StripeJob::seconds_since(start);
@@ -79,11 +82,29 @@ class Repair {
       if (job_.interrupted == 0) put_right(work);
     }
     job_.report.seconds.transfer = StripeJob::seconds_since(begun);
+    const bool all = job_.session.exchange(possible_ ? 1 : 0)[0] != 0;
+    if (all && job_.interrupted == 0) clear_replaced(job_, asked_, found_->manifest);
     tell();
     return job_.finish();
   }
 
  private:
+  // What a scatter that was killed has finished is put in its place first: shares are repaired there.
+  void settle() {
+    if (!found_) return;
+    const auto waits = [](const FolderSeen& one) { return one.folder.aside && one.folder.own && one.is_this; };
+    const auto& folders = found_->folders;
+    if (std::none_of(folders.begin(), folders.end(), waits)) return;
+    const bool mine = std::any_of(folders.begin(), folders.end(),
+                                  [&](const FolderSeen& one) { return waits(one) && one.seen.rank == me_; });
+    std::function<void()> task;
+    if (mine) task = [this] { file::settle_stripe({own_directory(job_, asked_), 0}, found_->manifest); };
+    job_.run_task(task, "scan");
+    if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
+    job_.report.warnings.clear();
+    found_ = find_stripe(job_, asked_, shelf_.emplace());
+  }
+
   // Rank 0 decides, from what it knows of the shares; every rank knows the outcome.
   std::vector<Work> agree(const Checked& checked) {
     const std::vector<std::string> places = job_.session.exchange(own_folder(job_, asked_));
@@ -104,8 +125,8 @@ class Repair {
         }
         job_.report_failure({Kind::kIntegrity, shown, -1, {}, 0, "too much is lost for the rest to make up"});
       } else {
-        for (const Work& work : plan(checked, places)) list.push_back({work.rank, work.share});
         possible_ = true;
+        for (const Work& work : plan(checked, places)) list.push_back({work.rank, work.share});
       }
     }
     const std::string text = job_.session.exchange(list.dump())[0];
@@ -114,16 +135,17 @@ class Repair {
     return works;
   }
 
-  std::vector<Work> plan(const Checked& checked, const std::vector<std::string>& places) const {
+  std::vector<Work> plan(const Checked& checked, const std::vector<std::string>& places) {
     std::map<std::pair<std::string, std::string>, Site> sites;
     for (int rank = 0; rank < job_.session.size(); ++rank) {
       sites[{job_.session.host(rank), places[static_cast<std::size_t>(rank)]}].ranks.push_back(rank);
     }
     for (const FolderSeen& one : found_->folders) {
-      if (!one.folder.own) continue;
+      if (!one.folder.own || one.folder.aside) continue;
       Site& site = sites[{job_.session.host(one.seen.rank), places[static_cast<std::size_t>(one.seen.rank)]}];
-      const bool foreign = !one.is_this && one.folder.why.empty();
-      if (foreign) continue;
+      const bool other = one.manifest && !one.is_this;
+      site.foreign = site.foreign || (other && !found_->has_replaced(one));
+      if (other) continue;
       site.has_folder = true;
       site.beside_right = one.is_this && one.folder.table_right;
       site.shares = one.folder.shares;
@@ -134,19 +156,31 @@ class Repair {
       // Where it is, though damaged; else where nothing is, best on the rank of its number, last on the root.
       const auto worth = [&, share = share](const Site& site) {
         const bool named = std::find(site.ranks.begin(), site.ranks.end(), static_cast<int>(share)) != site.ranks.end();
-        return std::tuple(!site.shares.contains(share), site.shares.size(), !named, site.ranks.front() == 0);
+        return std::tuple(site.foreign, !site.shares.contains(share), site.shares.size(), !named,
+                          site.ranks.front() == 0);
       };
       const auto best = std::min_element(
           sites.begin(), sites.end(), [&](const auto& a, const auto& b) { return worth(a.second) < worth(b.second); });
       Site& site = best->second;
+      if (site.foreign) {
+        job_.report_failure({Kind::kDestination,
+                             best->first.second,
+                             -1,
+                             {},
+                             EEXIST,
+                             fmt::format("share {} has no place: every rank's folder holds another stripe, which is "
+                                         "left alone",
+                                         share)});
+        possible_ = false;
+        return {};
+      }
       const bool named = std::find(site.ranks.begin(), site.ranks.end(), static_cast<int>(share)) != site.ranks.end();
       works.push_back({named ? static_cast<int>(share) : site.ranks.front(), static_cast<std::int64_t>(share)});
       site.shares.insert(share);
       site.beside_right = true;  // is put right along with the share
     }
     for (const auto& [place, site] : sites) {
-      if (site.has_folder && !site.beside_right && !site.shares.empty())
-        works.push_back({site.ranks.front(), kNoShare});
+      if (site.has_folder && !site.beside_right) works.push_back({site.ranks.front(), kNoShare});
     }
     return works;
   }
@@ -175,7 +209,7 @@ class Repair {
         settings.table = true;
         settings.wants = [share](const core::Cell&, const core::Row& row) { return share && row.holder == *share; };
       }
-      const Collected collected = collect(job_, *found_, shelf_, parcels_, work.rank, sink ? &*sink : nullptr,
+      const Collected collected = collect(job_, *found_, *shelf_, parcels_, work.rank, sink ? &*sink : nullptr,
                                           std::move(settings), asked_.directory + '/' + asked_.name);
       rebuilt_ += collected.counts.rebuilt;
       bytes_ += collected.counts.bytes;
@@ -206,9 +240,14 @@ class Repair {
     folder.emplace(own_directory(job_, asked_), 0);
     // What is there may hold more than what was lost of it; another stripe's folder is replaced as a whole. A folder
     // that an earlier work has made is this stripe's.
-    file::StripeShelf now;
-    now.find(own_folder(job_, asked_), own_folder(job_, asked_));
-    const bool mends = !now.folders().empty() && (!now.folders()[0].why.empty() || is_this(now.folders()[0]));
+    const std::string target = manifest.file.path + core::kStripeSuffix;
+    const auto there = file::read_manifest(folder->fd(), target);
+    const auto& replaces = manifest.replaces;
+    const bool is_this = there && core::identity_of(*there) == core::identity_of(manifest);
+    if (there && !is_this && std::find(replaces.begin(), replaces.end(), there->generation) == replaces.end()) {
+      throw base::Error(Kind::kDestination, folder->shown(target), EEXIST, "holds another stripe, which is left alone");
+    }
+    const bool mends = is_this || (!there && file::is_folder(folder->shown(target)));
     const bool fsync = job_.options.common.fsync;
     if (mends) {
       patch = std::make_unique<file::SharePatch>(*folder, manifest, share, fsync);
@@ -216,19 +255,15 @@ class Repair {
     }
     file::ShareStore::Settings settings;
     settings.layout = manifest.layout;
+    settings.generation = manifest.generation;
     settings.chunk_size = manifest.chunk_size;
     settings.worker = share.value_or(0);
     settings.mode = manifest.file.mode;
     settings.fsync = fsync;
     store = std::make_unique<file::ShareStore>(*folder, manifest.file.path, settings);
-    store->prepare(manifest.stripe().rows() * static_cast<std::int64_t>(core::kRowBytes));
+    store->prepare(manifest.stripe().rows() * static_cast<std::int64_t>(core::kRowBytes),
+                   static_cast<std::int64_t>(found_->text.size()));
     if (share) store->open(manifest.stripe().bytes_of(*share));
-  }
-
-  bool is_this(const file::StripeFolder& folder) const {
-    std::string why;
-    const auto manifest = core::decode_stripe_manifest(folder.manifest, why);
-    return manifest && core::identity_of(*manifest) == core::identity_of(found_->manifest);
   }
 
   void tell() {
@@ -249,7 +284,7 @@ class Repair {
   StripeJob job_;
   const RepairOptions& asked_;
   int me_;
-  file::StripeShelf shelf_;
+  std::optional<file::StripeShelf> shelf_;
   std::optional<FoundStripe> found_;
   Parcels parcels_;
   std::optional<StripeReport> stripe_;  // rank 0

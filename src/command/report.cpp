@@ -114,6 +114,9 @@ Report read_report(const nlohmann::json& document) {
   for (const nlohmann::json& rank : document.at("ranks")) report.ranks.push_back(rank_from_json(rank));
   for (const nlohmann::json& error : document.at("errors")) report.errors.push_back(failure_from_json(error));
   report.errors_total = document.at("errors_total");
+  for (const nlohmann::json& one : document.value("warnings", nlohmann::json::array())) {
+    report.warnings.push_back(failure_from_json(one));
+  }
   get_routes(document, report);
   report.differences = document.value("differences", std::int64_t{0});
   if (document.contains("lines")) {
@@ -187,6 +190,7 @@ nlohmann::json to_json(const Report& report) {
     document["ranks"].push_back(std::move(one));
   }
   for (const base::Failure& failure : report.errors) document["errors"].push_back(failure_to_json(failure));
+  for (const base::Failure& warning : report.warnings) document["warnings"].push_back(failure_to_json(warning));
   return document;
 }
 

@@ -80,6 +80,8 @@ struct Report {
   std::optional<FetchReport> fetch;    // of `fetch` alone
   std::vector<base::Failure> errors;   // at most kErrorsKept
   std::int64_t errors_total = 0;       // all of them, those not kept included
+  // What is in order and yet not what was expected; it has no part in the exit code. At most kErrorsKept.
+  std::vector<base::Failure> warnings;
 };
 
 inline constexpr std::size_t kErrorsKept = 1000;

@@ -1,7 +1,10 @@
 #include "command/scatter_worker.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <map>
+#include <nlohmann/json.hpp>
 
 #include "command/place.h"
 
@@ -49,6 +52,7 @@ void ScatterWorker::prepare(Attempt& attempt) {
   const core::Stripe stripe = attempt.manifest.stripe();
   file::ShareStore::Settings settings;
   settings.layout = asked_.layout;
+  settings.generation = attempt.manifest.generation;
   settings.chunk_size = attempt.manifest.chunk_size;
   settings.worker = static_cast<std::uint32_t>(job_.me);
   settings.mode = attempt.manifest.file.mode;
@@ -56,8 +60,10 @@ void ScatterWorker::prepare(Attempt& attempt) {
   if (folder_) store_ = std::make_unique<file::ShareStore>(*folder_, attempt.manifest.file.path, settings);
   const std::int64_t table = attempt.open_ended ? 0 : stripe.rows() * static_cast<std::int64_t>(core::kRowBytes);
   leads_ = run(
-      folder_ && leader_ == job_.me, [&] { store_->prepare(table); }, "scan");
+      folder_ && leader_ == job_.me,
+      [&] { store_->prepare(table, static_cast<std::int64_t>(core::most_manifest_bytes(attempt.manifest))); }, "scan");
   attempt.leads = job_.session.exchange(leads_ ? 1 : 0);
+  agree_on_replaced(attempt.manifest);
   // A leader whose own share has failed goes on leading.
   const bool led = folder_ && leader_ != kNobody && attempt.leads[static_cast<std::size_t>(leader_)] != 0;
   if (folder_ && !led && !failure_) {
@@ -67,6 +73,43 @@ void ScatterWorker::prepare(Attempt& attempt) {
   run(
       led && !failure_, [&] { store_->open(bytes); }, "scan");
   attempt.errors = job_.session.exchange(error());
+}
+
+// What stands in the place of a stripe that can't be had must not be taken for it, whatever the roots' clocks say: so a
+// stripe names what it replaces, and is younger.
+void ScatterWorker::agree_on_replaced(core::StripeManifest& manifest) const {
+  nlohmann::json mine = nlohmann::json::array();
+  if (leads_) {
+    for (const core::StripeManifest& one : store_->replaced()) {
+      nlohmann::json generations = one.replaces;
+      generations.insert(generations.begin(), one.generation);
+      mine.push_back({{"created", one.created}, {"generations", std::move(generations)}});
+    }
+  }
+  const auto told = [](const std::string& text) {
+    auto list = nlohmann::json::parse(text, nullptr, false);
+    if (!list.is_array()) throw base::Error(base::Kind::kIntegrity, {}, 0, "what a rank replaces came damaged");
+    return list;
+  };
+  std::map<std::int64_t, std::vector<std::string>> by_age;
+  for (const std::string& text : job_.session.exchange(mine.dump())) {
+    for (const nlohmann::json& one : told(text)) {
+      auto& generations = by_age[one.at("created").get<std::int64_t>()];
+      for (const nlohmann::json& generation : one.at("generations")) generations.push_back(generation);
+    }
+  }
+  manifest.replaces.clear();
+  for (auto it = by_age.rbegin(); it != by_age.rend(); ++it) {
+    for (const std::string& generation : it->second) {
+      auto& all = manifest.replaces;
+      if (all.size() < core::kMostReplaced && std::find(all.begin(), all.end(), generation) == all.end()) {
+        all.push_back(generation);
+      }
+    }
+  }
+  if (!by_age.empty() && by_age.rbegin()->first < INT64_MAX) {
+    manifest.created = std::max(manifest.created, by_age.rbegin()->first + 1);
+  }
 }
 
 void ScatterWorker::start_holding(engine::Pool& pool, const Parcels& parcels, int root,

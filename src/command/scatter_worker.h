@@ -34,7 +34,8 @@ class ScatterWorker {
   // Each of these is collective.
   // Makes DIR, and finds out who shares one.
   void open_directory();
-  // Folder, room and share of a file, wherever that can be; fills in the attempt's `errors` and `leads`.
+  // Folder, room and share of a file, wherever that can be; fills in the attempt's `errors` and `leads`, and what its
+  // manifest replaces.
   void prepare(Attempt& attempt);
   // Closes everything and puts it in place; false where somebody could not, and then nothing has changed.
   bool commit(const std::string& manifest);
@@ -53,6 +54,7 @@ class ScatterWorker {
   // A task of this rank if it `takes_part`; what it throws becomes failure(). True where it went well here.
   bool run(bool takes_part, const std::function<void()>& task, const char* phase);
   std::int64_t error() const;
+  void agree_on_replaced(core::StripeManifest& manifest) const;
 
   StripeJob& job_;
   const ScatterOptions& asked_;

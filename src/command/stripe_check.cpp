@@ -54,6 +54,7 @@ Checked check(StripeJob& job, const FoundStripe& found, file::StripeShelf& shelf
   if (!checker) return checked;
   checked.shares = checker->shares();
   checked.losses = checker->losses();
+  checked.rows_lost = checker->rows_lost();
   checked.done = job.interrupted == 0;
   return checked;
 }

@@ -13,6 +13,7 @@ namespace argosy::command {
 struct Checked {
   std::map<std::uint32_t, engine::ShareState> shares;
   int losses = 0;  // see engine::Checker
+  std::int64_t rows_lost = 0;
   bool done = false;
 };
 

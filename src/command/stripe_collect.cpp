@@ -22,6 +22,10 @@ std::string missing_line(std::uint32_t share, const engine::Missing& missing) {
       fmt::format("share {}: {} chunk{} can't be had:", share, missing.count, missing.count == 1 ? "" : "s");
   for (const std::string& name : missing.chunks) text += ' ' + name;
   if (missing.count > static_cast<std::int64_t>(missing.chunks.size())) text += " ...";
+  if (missing.rows > 0) {
+    text +=
+        fmt::format(" ({} of {} because no folder's {} is right there)", missing.rows, missing.count, core::kTableName);
+  }
   return text;
 }
 

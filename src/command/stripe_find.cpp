@@ -1,12 +1,16 @@
 #include "command/stripe_find.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
 
 #include "command/place.h"
+#include "file/stripe_workplace.h"
 
 namespace argosy::command {
 
@@ -19,6 +23,7 @@ std::string to_text(const std::vector<file::StripeFolder>& folders) {
   json list = json::array();
   for (const file::StripeFolder& folder : folders) {
     list.push_back({{"own", folder.own},
+                    {"aside", folder.aside},
                     {"device", folder.device},
                     {"inode", folder.inode},
                     {"manifest", folder.manifest},
@@ -41,6 +46,7 @@ std::vector<FolderSeen> from_texts(const std::vector<std::string>& texts) {
         FolderSeen seen;
         seen.seen = {static_cast<int>(rank), number++};
         seen.folder.own = one.at("own");
+        seen.folder.aside = one.at("aside");
         seen.folder.device = one.at("device");
         seen.folder.inode = one.at("inode");
         seen.folder.manifest = one.at("manifest");
@@ -50,6 +56,8 @@ std::vector<FolderSeen> from_texts(const std::vector<std::string>& texts) {
         seen.folder.table_right = one.at("table_right");
         for (const json& share : one.at("shares")) seen.folder.shares.insert(share.get<std::uint32_t>());
         seen.folder.chunks = one.at("chunks");
+        std::string why;
+        seen.manifest = core::decode_stripe_manifest(seen.folder.manifest, why);
         all.push_back(std::move(seen));
       }
     }
@@ -59,10 +67,24 @@ std::vector<FolderSeen> from_texts(const std::vector<std::string>& texts) {
   return all;
 }
 
+// What file::match_paths finds all folders of the stripe by.
+std::string stripe_pattern(const StripeJob& job, const StripeName& asked) {
+  const auto plain = [](const std::string& text) {
+    std::string doubled;
+    for (const char c : text) doubled += c == '%' ? std::string("%%") : std::string(1, c);
+    return doubled;
+  };
+  // The folder in which argosy was started is no pattern.
+  return absolute(plain(job.options.start_directory), asked.directory) + '/' + plain(asked.name + core::kStripeSuffix);
+}
+
 // A manifest that somebody has, and what speaks for it.
 struct Candidate {
   core::StripeManifest manifest;
   std::string text;
+  std::string path;       // of the first folder that has it,
+  engine::Seen seen;      // and whose that is
+  bool in_place = false;  // of any folder
   std::size_t folders = 0;
   std::set<std::uint32_t> shares;
 
@@ -77,25 +99,68 @@ struct Candidate {
     }
     return gone <= static_cast<std::size_t>(manifest.losses) || manifest.file.size == 0;
   }
-  auto merit() const { return std::tuple(seems_whole(), manifest.created, manifest.generation, folders, text); }
+  bool replaces(const Candidate& other) const {
+    return std::find(manifest.replaces.begin(), manifest.replaces.end(), other.manifest.generation) !=
+           manifest.replaces.end();
+  }
+  auto age() const { return std::tuple(manifest.created, manifest.generation, folders, text); }
 };
 
-std::optional<Candidate> choose(const std::vector<FolderSeen>& folders, const std::string& name) {
-  std::map<std::string, Candidate> candidates;
+// The latest first.
+std::vector<Candidate> candidates_in(const std::vector<FolderSeen>& folders, const std::string& name) {
+  std::map<std::string, Candidate> by_identity;
   for (const FolderSeen& one : folders) {
-    std::string why;
-    const auto manifest = core::decode_stripe_manifest(one.folder.manifest, why);
-    if (!manifest || manifest->file.path != name) continue;
-    Candidate& candidate = candidates[core::identity_of(*manifest)];
-    candidate.manifest = *manifest;
-    candidate.text = one.folder.manifest;
-    ++candidate.folders;
+    if (!one.manifest || one.manifest->file.path != name) continue;
+    Candidate& candidate = by_identity[core::identity_of(*one.manifest)];
+    if (candidate.folders++ == 0) {
+      candidate.manifest = *one.manifest;
+      candidate.text = one.folder.manifest;
+      candidate.path = one.folder.path;
+      candidate.seen = one.seen;
+    }
+    candidate.in_place = candidate.in_place || !one.folder.aside;
     candidate.shares.insert(one.folder.shares.begin(), one.folder.shares.end());
   }
-  const auto best = std::max_element(candidates.begin(), candidates.end(),
-                                     [](const auto& a, const auto& b) { return a.second.merit() < b.second.merit(); });
-  if (best == candidates.end()) return std::nullopt;
-  return best->second;
+  std::vector<Candidate> candidates;
+  for (auto& [identity, candidate] : by_identity) candidates.push_back(std::move(candidate));
+  std::sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) { return a.age() > b.age(); });
+  return candidates;
+}
+
+std::string time_text(std::int64_t nanoseconds) {
+  const std::time_t seconds = nanoseconds / 1'000'000'000;
+  std::tm parts = {};
+  if (gmtime_r(&seconds, &parts) == nullptr) return "?";
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                     parts.tm_hour, parts.tm_min, parts.tm_sec);
+}
+
+// The one that is meant, which is not empty. What has to be said about the others is said on rank 0.
+Candidate choose(const std::vector<Candidate>& all, StripeJob& job) {
+  const auto say = [&](const Candidate& about, std::string message) {
+    if (job.me != 0) return;
+    job.report.warnings.push_back(
+        {Kind::kIntegrity, about.path, about.seen.rank, job.session.host(about.seen.rank), 0, std::move(message)});
+  };
+  const auto whole = std::find_if(all.begin(), all.end(), [](const Candidate& one) { return one.seems_whole(); });
+  // One that is nowhere in place, and not whole, was never finished.
+  const auto stands = [](const Candidate& one) { return one.in_place; };
+  if (whole == all.end()) {
+    const auto latest = std::find_if(all.begin(), all.end(), stands);
+    return latest == all.end() ? all.front() : *latest;
+  }
+  for (auto later = all.begin(); later != whole; ++later) {
+    if (!stands(*later)) continue;
+    if (later->replaces(*whole)) {
+      say(*whole, fmt::format("an older stripe of this name, of {}, can be had, but it was replaced on {} by one that "
+                              "can't: that one is looked at",
+                              time_text(whole->manifest.created), time_text(later->manifest.created)));
+      return *later;
+    }
+    say(*later, fmt::format("a stripe of this name, of {}, can't be had; one of {} is looked at in its place",
+                            time_text(later->manifest.created), time_text(whole->manifest.created)));
+  }
+  return *whole;
 }
 
 // Of folders that several ranks of a host see, one of these ranks, another for each share: they read side by side.
@@ -114,14 +179,15 @@ void see(FoundStripe& found, const StripeJob& job) {
     if (owners > 0) folders.resize(static_cast<std::size_t>(owners));
     by_worth.push_back(&folders);
   }
-  std::stable_partition(by_worth.begin(), by_worth.end(), [](const auto* one) { return one->front()->is_this; });
+  std::stable_sort(by_worth.begin(), by_worth.end(), [](const auto* one, const auto* other) {
+    const auto worth = [](const FolderSeen& seen) { return std::tuple(!seen.is_this, seen.folder.aside); };
+    return worth(*one->front()) < worth(*other->front());
+  });
   std::set<std::uint32_t> named(found.manifest.workers.begin(), found.manifest.workers.end());
   for (const auto* folders : by_worth) {
     const FolderSeen& first = *folders->front();
     // What another stripe's manifest stands beside is another stripe's, unless that manifest only claims to be another.
-    std::string why;
-    const auto manifest = core::decode_stripe_manifest(first.folder.manifest, why);
-    const bool other = manifest && manifest->generation != found.manifest.generation;
+    const bool other = first.manifest && first.manifest->generation != found.manifest.generation;
     const auto nth = [&](std::size_t n) { return (*folders)[n % folders->size()]->seen; };
     if (first.is_this && first.folder.table) found.sight.tables.push_back(nth(0));
     if (other) continue;
@@ -142,58 +208,57 @@ std::string own_folder(const StripeJob& job, const StripeName& asked) {
   return own_directory(job, asked) + '/' + asked.name + core::kStripeSuffix;
 }
 
-std::optional<FoundStripe> find_stripe(StripeJob& job, const StripeName& asked, file::StripeShelf& shelf) {
-  const mpi::Verdict looked = job.run_task(
+void clear_replaced(StripeJob& job, const StripeName& asked, const core::StripeManifest& manifest) {
+  if (manifest.replaces.empty()) return;
+  job.run_task(
       [&] {
-        std::string name;
-        for (const char c : asked.name + core::kStripeSuffix) name += c == '%' ? std::string("%%") : std::string(1, c);
-        // The folder in which argosy was started is no pattern.
-        std::string start;
-        for (const char c : job.options.start_directory) start += c == '%' ? std::string("%%") : std::string(1, c);
-        shelf.find(own_folder(job, asked), absolute(start, asked.directory) + '/' + name);
+        const std::set<std::string> generations(manifest.replaces.begin(), manifest.replaces.end());
+        for (const std::string& path : file::match_paths(stripe_pattern(job, asked), file::kMostStripeFolders)) {
+          file::remove_replaced(path, generations);
+        }
       },
-      "scan");
+      "commit");
+}
+
+bool FoundStripe::has_replaced(const FolderSeen& one) const {
+  return one.manifest && std::find(manifest.replaces.begin(), manifest.replaces.end(), one.manifest->generation) !=
+                             manifest.replaces.end();
+}
+
+std::optional<FoundStripe> find_stripe(StripeJob& job, const StripeName& asked, file::StripeShelf& shelf) {
+  const mpi::Verdict looked =
+      job.run_task([&] { shelf.find(own_folder(job, asked), stripe_pattern(job, asked)); }, "scan");
   if (job.phases.failure()) job.report_failure(*job.phases.failure());
   if (looked.interrupted != 0) return std::nullopt;
   FoundStripe found;
   found.folders = from_texts(job.session.exchange(to_text(shelf.folders())));
-  const std::optional<Candidate> best = choose(found.folders, asked.name);
-  if (!best) {
-    if (job.me == 0 && found.folders.empty()) {
-      job.report_failure(base::system_error(Kind::kSource, asked.directory + '/' + asked.name, ENOENT,
-                                            "no rank sees a stripe of this name")
-                             .failure());
-    } else if (job.me == 0) {
-      const FolderSeen& first = found.folders.front();
-      std::string why = first.folder.manifest.empty() ? first.folder.why : "is another file's";
-      job.report_failure({Kind::kIntegrity,
-                          first.folder.path + '/' + core::kManifestName,
-                          -1,
-                          {},
-                          0,
-                          "no rank has a manifest that is right; this one " + why});
-    }
+  const std::string shown = asked.directory + '/' + asked.name;
+  const auto fail = [&](base::Failure failure) {
+    if (job.me == 0) job.report_failure(std::move(failure));
     return std::nullopt;
+  };
+  if (found.folders.empty()) {
+    return fail(base::system_error(Kind::kSource, shown, ENOENT, "no rank sees a stripe of this name").failure());
   }
-  found.manifest = best->manifest;
-  found.text = best->text;
+  const std::vector<Candidate> all = candidates_in(found.folders, asked.name);
+  if (all.empty()) {
+    const FolderSeen& first = found.folders.front();
+    const std::string why = first.folder.manifest.empty() ? first.folder.why : "is another file's";
+    return fail({Kind::kIntegrity,
+                 first.folder.path + '/' + core::kManifestName,
+                 -1,
+                 {},
+                 0,
+                 "no rank has a manifest that is right; this one " + why});
+  }
+  const Candidate best = choose(all, job);
+  found.manifest = best.manifest;
+  found.text = best.text;
   const std::string identity = core::identity_of(found.manifest);
-  for (FolderSeen& one : found.folders) {
-    std::string why;
-    const auto manifest = core::decode_stripe_manifest(one.folder.manifest, why);
-    one.is_this = manifest && core::identity_of(*manifest) == identity;
-  }
+  for (FolderSeen& one : found.folders) one.is_this = one.manifest && core::identity_of(*one.manifest) == identity;
   see(found, job);
   if (found.sight.tables.empty() && found.manifest.stripe().rows() > 0) {
-    if (job.me == 0) {
-      job.report_failure({Kind::kIntegrity,
-                          asked.directory + '/' + asked.name,
-                          -1,
-                          {},
-                          0,
-                          std::string("no rank sees a ") + core::kTableName + " of it"});
-    }
-    return std::nullopt;
+    return fail({Kind::kIntegrity, shown, -1, {}, 0, std::string("no rank sees a ") + core::kTableName + " of it"});
   }
   return found;
 }

@@ -17,7 +17,8 @@ namespace argosy::command {
 struct FolderSeen {
   engine::Seen seen;
   file::StripeFolder folder;
-  bool is_this = false;  // its manifest is the stripe's
+  std::optional<core::StripeManifest> manifest;
+  bool is_this = false;  // that is the stripe's
 };
 
 struct FoundStripe {
@@ -25,13 +26,20 @@ struct FoundStripe {
   std::string text;  // of the manifest
   engine::Sight sight;
   std::vector<FolderSeen> folders;  // of all ranks
+  // What a folder with a manifest of another generation is: one that this stripe has replaced, and nobody's any more?
+  bool has_replaced(const FolderSeen& one) const;
 };
 
-// Collective: nothing where there is no such stripe, which is reported then. `shelf` is filled on every rank.
+// Collective: nothing where there is no such stripe, which is reported then. Of several generations it is the latest
+// that can be had; one that such a later one has replaced, which can't be had, is not taken for it, and that an
+// unrelated later one is seen is said in a warning. `shelf` is filled on every rank.
 std::optional<FoundStripe> find_stripe(StripeJob& job, const StripeName& asked, file::StripeShelf& shelf);
 
 // Where this rank would have a share: DIR expanded, and the stripe's folder in it.
 std::string own_directory(const StripeJob& job, const StripeName& asked);
 std::string own_folder(const StripeJob& job, const StripeName& asked);
+// Collective: what this rank sees of the generations that `manifest` has replaced goes, where no other run works on it.
+// Call once all of `manifest`'s stripe is in place.
+void clear_replaced(StripeJob& job, const StripeName& asked, const core::StripeManifest& manifest);
 
 }  // namespace argosy::command

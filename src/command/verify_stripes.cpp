@@ -26,6 +26,15 @@ void report_damage(StripeJob& job, const FoundStripe& found, const Checked& chec
     say(shown, fmt::format("share {}: of {} chunks {} are damaged and {} are missing", share, state.chunks,
                            state.damaged, state.missing));
   }
+  if (checked.rows_lost > 0) {
+    say(shown + core::kStripeSuffix + '/' + core::kTableName,
+        fmt::format("{} of {} rows are damaged in every folder; their chunks count as missing", checked.rows_lost,
+                    found.manifest.stripe().rows()));
+  }
+  const auto warn = [&](const FolderSeen& one, const char* message) {
+    job.report.warnings.push_back(
+        {base::Kind::kNone, one.folder.path, one.seen.rank, job.session.host(one.seen.rank), 0, message});
+  };
   std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> seen;
   for (const FolderSeen& one : found.folders) {
     // Several ranks may see one folder.
@@ -34,9 +43,12 @@ void report_damage(StripeJob& job, const FoundStripe& found, const Checked& chec
     if (!one.folder.why.empty()) {
       say(one.folder.path + '/' + core::kManifestName, fmt::format("{} ({})", one.folder.why, where));
     } else if (!one.is_this) {
-      say(one.folder.path, fmt::format("belongs to another stripe ({})", where));
+      warn(one, found.has_replaced(one) ? "is left of a stripe that this one has replaced; repair removes it"
+                                        : "belongs to another stripe");
     } else if (!one.folder.table_right) {
       say(one.folder.path + '/' + core::kTableName, fmt::format("is missing or damaged ({})", where));
+    } else if (one.folder.aside) {
+      warn(one, "is not in its place yet, since a scatter was killed; repair puts it there");
     }
   }
   if (checked.losses < 0) say(shown, "the file can't be had any more");

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <utility>
 
 namespace argosy::core {
@@ -48,6 +49,22 @@ std::uint32_t Stripe::worker_of(const Cell& cell) const {
   const auto count = static_cast<std::int64_t>(workers_.size());
   const std::int64_t nth = cell.group * data_ + cell.index;
   return workers_[static_cast<std::size_t>(nth % count)];
+}
+
+std::uint64_t Stripe::position_of(const Cell& cell) const {
+  // A worker has at most one chunk of a group, and of which groups it has one repeats itself.
+  const auto count = static_cast<std::int64_t>(workers_.size());
+  const std::int64_t nth = (cell.group * data_ + cell.index) % count;
+  const std::int64_t period = count / std::gcd(count, static_cast<std::int64_t>(data_));
+  const auto in = [&](std::int64_t groups) {
+    std::int64_t sum = 0;
+    for (std::int64_t group = 0; group < groups; ++group) {
+      const std::int64_t index = ((nth - group * data_) % count + count) % count;
+      sum += index < width() ? 1 : 0;
+    }
+    return sum;
+  };
+  return static_cast<std::uint64_t>(cell.group / period * in(period) + in(cell.group % period));
 }
 
 std::int64_t Stripe::bytes_of(std::uint32_t worker) const {

@@ -62,6 +62,8 @@ class Stripe {
   Cell cell(std::int64_t row) const;
   // The worker that the rule deals a row to.
   std::uint32_t worker_of(const Cell& cell) const;
+  // Where it is in that worker's share, in chunks, as long as nothing has been dealt otherwise.
+  std::uint64_t position_of(const Cell& cell) const;
   // The bytes that the rule deals to `worker`.
   std::int64_t bytes_of(std::uint32_t worker) const;
 

@@ -50,6 +50,7 @@ json content(const StripeManifest& manifest) {
   json document = {
       {"format", "argosy stripe"},
       {"version", kVersion},
+      {"kind", manifest.tree ? "folder" : "file"},
       {"name", base::utf8_or_replacement(manifest.file.path)},
       {"size", manifest.file.size},
       {"mode", manifest.file.mode},
@@ -72,6 +73,7 @@ json content(const StripeManifest& manifest) {
     failed.push_back({{"worker", one.worker}, {"errno", one.error_number}, {"kept", one.kept}});
   }
   document["failed"] = std::move(failed);
+  document["replaces"] = manifest.replaces;
   return document;
 }
 
@@ -96,6 +98,13 @@ T number_in(const json& value, std::int64_t least, std::int64_t most) {
   return static_cast<T>(number);
 }
 
+std::string generation_in(const json& value) {
+  const auto text = value.get<std::string>();
+  require(text.size() == kGenerationDigits && from_hex(text).size() * 2 == kGenerationDigits,
+          "a generation that is none");
+  return text;
+}
+
 StripeManifest read(const json& document) {
   constexpr std::int64_t kLargest = std::int64_t{1} << 62;
   constexpr std::int64_t kMost32 = UINT32_MAX;
@@ -105,6 +114,9 @@ StripeManifest read(const json& document) {
   manifest.file.path = document.contains("name_hex") ? from_hex(document.at("name_hex").get_ref<const std::string&>())
                                                      : document.at("name").get<std::string>();
   require(is_safe_path(manifest.file.path) && manifest.file.path.find('/') == std::string::npos, "a name that is none");
+  const json& kind = document.at("kind");
+  require(kind == "file" || kind == "folder", "an unknown kind");
+  manifest.tree = kind == "folder";
   manifest.file.size = number_in<std::int64_t>(document.at("size"), 0, kLargest);
   manifest.file.mode = number_in<std::uint32_t>(document.at("mode"), 0, 07777);
   manifest.file.uid = number_in<std::uint32_t>(document.at("uid"), 0, kMost32);
@@ -113,10 +125,7 @@ StripeManifest read(const json& document) {
   manifest.file.mtime.seconds = number_in<std::int64_t>(mtime.at("seconds"), INT64_MIN, INT64_MAX);
   manifest.file.mtime.nanoseconds = number_in<std::int32_t>(mtime.at("nanoseconds"), 0, 999'999'999);
   manifest.digest = digest_in(document.at("digest"));
-  manifest.generation = document.at("generation").get<std::string>();
-  require(
-      manifest.generation.size() == kGenerationDigits && from_hex(manifest.generation).size() * 2 == kGenerationDigits,
-      "a generation that is none");
+  manifest.generation = generation_in(document.at("generation"));
   manifest.created = number_in<std::int64_t>(document.at("created"), INT64_MIN, INT64_MAX);
   manifest.chunk_size = number_in<std::int64_t>(document.at("chunk_size"), 1, kLargest);
   const json& layout = document.at("layout");
@@ -149,6 +158,9 @@ StripeManifest read(const json& document) {
                                number_in<std::int32_t>(one.at("errno"), 0, INT32_MAX),
                                number_in<std::int64_t>(one.at("kept"), 0, kLargest)});
   }
+  const json replaces = document.value("replaces", json::array());
+  require(replaces.is_array() && replaces.size() <= kMostReplaced, "too many generations");
+  for (const json& one : replaces) manifest.replaces.push_back(generation_in(one));
   return manifest;
 }
 
@@ -180,6 +192,17 @@ std::optional<StripeManifest> decode_stripe_manifest(std::string_view text, std:
     why = error.what();
     return std::nullopt;
   }
+}
+
+std::size_t most_manifest_bytes(const StripeManifest& manifest) {
+  StripeManifest longest = manifest;
+  constexpr std::int64_t kLargest = std::int64_t{1} << 62;
+  longest.file.size = longest.moved = kLargest;
+  longest.created = INT64_MAX;
+  longest.losses = kMostParity;
+  longest.failed.assign(manifest.workers.size(), {UINT32_MAX, INT32_MAX, kLargest});
+  longest.replaces.assign(kMostReplaced, std::string(kGenerationDigits, '0'));
+  return encode_stripe_manifest(longest).size();
 }
 
 std::string identity_of(const StripeManifest& manifest) { return checksum(content(manifest)); }

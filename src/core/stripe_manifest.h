@@ -25,8 +25,9 @@ struct FailedWorker {
 
 struct StripeManifest {
   Entry file;                // name, size, mode, owner, mtime
+  bool tree = false;         // what is striped is a folder's bytes (file/tree_pack.h)
   std::string generation;    // 32 hexadecimal digits, others in each run
-  std::int64_t created = 0;  // nanoseconds since 1970: of two whole stripes the later one counts
+  std::int64_t created = 0;  // nanoseconds since 1970, and later than any that it replaces
   std::int64_t chunk_size = 0;
   StripeLayout layout = StripeLayout::kStripe;
   std::vector<std::uint32_t> workers;  // in dealing order
@@ -36,18 +37,23 @@ struct StripeManifest {
   int losses = 0;             // holders that may be lost, whichever they are
   std::int64_t moved = 0;     // rows that are not where the rule puts them
   std::vector<FailedWorker> failed;
+  // Generations that this one has replaced, the latest first: what is left of them is no stripe any more.
+  std::vector<std::string> replaces;
 
   Stripe stripe() const { return {file.size, chunk_size, workers, parity}; }
   // The key of the table's rows.
   std::uint64_t key() const;
 };
 
+inline constexpr std::size_t kMostReplaced = 64;
 inline constexpr std::size_t kLongestStripeManifest = std::size_t{4} << 20;
 
 // One JSON document, with a checksum of itself.
 std::string encode_stripe_manifest(const StripeManifest& manifest);
 // Nothing where the text is damaged, or says what argosy never writes; `why` then says what.
 std::optional<StripeManifest> decode_stripe_manifest(std::string_view text, std::string& why);
+// The most bytes that the manifest will have once its file has been dealt.
+std::size_t most_manifest_bytes(const StripeManifest& manifest);
 // The same for the same content, whatever its layout as text.
 std::string identity_of(const StripeManifest& manifest);
 

@@ -55,6 +55,7 @@ bool Checker::open_groups() {
       one.row.holder = stripe_.worker_of(one.cell);
       const auto row = table_.row(first + i);
       if (row) one.row = *row;
+      rows_lost_ += row ? 0 : 1;
       group->ones.push_back(one);
       if (row && sight_.shares.contains(row->holder)) group->to_ask.push_back(static_cast<std::size_t>(i));
     }

@@ -40,6 +40,8 @@ class Checker {
   // Holders that may still be lost, whichever they are; -1: the file can't be had any more.
   int losses() const { return losses_; }
   std::int64_t bytes() const { return bytes_; }
+  // Rows that no folder's table has right: what they tell of can only be had from the others of its group.
+  std::int64_t rows_lost() const { return rows_lost_; }
   std::pair<int, std::string> waits_for() const;
 
  private:
@@ -74,6 +76,7 @@ class Checker {
   std::map<std::uint32_t, ShareState> shares_;
   int losses_;
   std::int64_t bytes_ = 0;
+  std::int64_t rows_lost_ = 0;
 };
 
 }  // namespace argosy::engine

@@ -40,7 +40,12 @@ bool Collector::step() {
       finish(group);
       any = true;
     }
-    it = group->finished && group->busy == 0 ? groups_.erase(it) : std::next(it);
+    if (!group->finished || group->busy > 0) {
+      ++it;
+      continue;
+    }
+    if (settings_.table && !group->rows_put) put_rows(*group);
+    it = groups_.erase(it);
   }
   const bool all = (stopped_ || next_group_ >= settings_.end_group) && groups_.empty();
   if (all && tasks_ == 0 && !ended_ && client_.idle()) {
@@ -73,34 +78,37 @@ bool Collector::open(std::int64_t number) {
   for (int i = 0; i < count; ++i) {
     One one;
     one.cell = stripe_.cell(first + i);
-    const auto row = table_.row(first + i);
-    if (row) {
+    if (const auto row = table_.row(first + i)) {
       one.row = *row;
-      one.wanted = settings_.wants(one.cell, one.row);
     } else {
-      // Nobody knows what it must be, or whose it was: it can't be had, but others may do without it.
+      // As the rule has it: that much is known, unless something was dealt otherwise.
       one.row.holder = stripe_.worker_of(one.cell);
-      one.wanted = settings_.wants(one.cell, one.row);
+      one.row.position = stripe_.position_of(one.cell);
+      one.known = false;
+      one.row_wanted = settings_.table && manifest_.moved == 0;
       one.state = State::kLost;
     }
+    one.wanted = settings_.wants(one.cell, one.row);
     group->ones.push_back(one);
   }
-  if (settings_.table) put_table();
   table_.drop_before(first);
   groups_.push_back(group);
+  const bool complete =
+      std::none_of(group->ones.begin(), group->ones.end(), [](const One& one) { return one.row_wanted; });
+  if (settings_.table && complete) put_rows(*group);
   plan(group);
   return true;
 }
 
-// Hands on the rows that are there, in order.
-void Collector::put_table() {
-  const std::int64_t end = stripe_.first_row(next_group_) + stripe_.rows_in(next_group_);
+void Collector::put_rows(Group& group) {
+  group.rows_put = true;
   auto rows = std::make_shared<std::vector<std::byte>>();
-  const std::int64_t first = next_table_row_;
-  for (; next_table_row_ < end; ++next_table_row_) {
+  const std::int64_t first = stripe_.first_row(group.number);
+  for (std::size_t i = 0; i < group.ones.size(); ++i) {
     std::array<std::byte, core::kRowBytes> bytes{};
     // A row that is lost stays so: its zeros have no right check.
-    if (const auto row = table_.row(next_table_row_)) core::encode_row(*row, next_table_row_, manifest_.key(), bytes);
+    const One& one = group.ones[i];
+    if (one.known) core::encode_row(one.row, first + static_cast<std::int64_t>(i), manifest_.key(), bytes);
     rows->insert(rows->end(), bytes.begin(), bytes.end());
   }
   ++tasks_;
@@ -136,11 +144,16 @@ void Collector::plan(const GroupUse& group) {
     one.input = -1;
     if (one.state != State::kLost) one.state = State::kUnasked;
     if (one.candidate >= candidates(one).size()) one.state = State::kLost;
-    if (one.state == State::kLost && one.wanted && !one.put) group->lost.push_back(i);
+    if (one.state == State::kLost && ((one.wanted && !one.put) || one.row_wanted)) group->lost.push_back(i);
   }
   if (!group->lost.empty() && !rebuild(*group)) {
-    give_up(*group);
-    return;
+    std::erase_if(group->lost, [&](std::size_t i) { return !group->ones[i].wanted || group->ones[i].put; });
+    if (!group->lost.empty()) return give_up(*group);
+    // Rows alone were lost, and stay so.
+    for (One& one : group->ones) {
+      one.input = -1;
+      one.row_wanted = false;
+    }
   }
   // With something of the file missing the rest of it is only looked at.
   if (!missing_.empty()) {
@@ -178,8 +191,8 @@ bool Collector::rebuild(Group& group) {
   std::size_t longest = 0;
   for (const std::size_t i : group.lost) {
     const One& one = group.ones[i];
-    // Without its row it could not be told from damage.
-    if (one.row.digest == base::Digest{}) return false;
+    // Nobody knows where in its share it belongs.
+    if (!one.known && settings_.table && manifest_.moved != 0) return false;
     lost.push_back(one.cell.index);
   }
   for (const One& one : group.ones) longest = std::max(longest, static_cast<std::size_t>(one.cell.length));
@@ -193,6 +206,7 @@ void Collector::give_up(Group& group) {
     const One& one = group.ones[i];
     Missing& missing = missing_[one.row.holder];
     ++missing.count;
+    missing.rows += one.known ? 0 : 1;
     if (missing.chunks.size() < kMostNamed) missing.chunks.push_back(core::chunk_name(one.cell));
   }
   group.lost.clear();
@@ -324,11 +338,14 @@ void Collector::finish_rebuilt(const GroupUse& group) {
   io_.post(
       [this, group, right, failure] {
         for (std::size_t i = 0; i < group->lost.size(); ++i) {
-          const One& one = group->ones[group->lost[i]];
+          One& one = group->ones[group->lost[i]];
           const auto bytes =
               std::span<const std::byte>(group->sums[i]).first(static_cast<std::size_t>(one.cell.length));
-          right->push_back(timed_digest(io_.meter(), bytes, one.cell.offset) == one.row.digest);
-          if (!right->back()) continue;
+          const base::Digest digest = timed_digest(io_.meter(), bytes, one.cell.offset);
+          // What is made of chunks that are right is.
+          if (!one.known) one.row.digest = digest;
+          right->push_back(digest == one.row.digest);
+          if (!right->back() || !one.wanted || one.put) continue;
           try {
             sink_.put(one.cell, one.row, bytes);
           } catch (const base::Error& error) {
@@ -351,6 +368,8 @@ void Collector::finish_rebuilt(const GroupUse& group) {
             wrong.push_back(group->lost[i]);
             continue;
           }
+          one.known = true;
+          if (!one.wanted || one.put) continue;
           one.put = true;
           ++counts_.rebuilt;
           ++counts_.chunks;

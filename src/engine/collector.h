@@ -5,6 +5,9 @@
 // A group is collected as it is as long as nothing is found lost. Where something is, as many of its chunks as it has
 // data are added up into the lost ones as they come; one that turns out damaged then is lost too, and the group is
 // begun again without it.
+//
+// A chunk whose row no folder has right can't be told from damage, but it can be rebuilt from chunks that are right,
+// and then its row is known again.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +33,8 @@ namespace argosy::engine {
 
 // What can't be had of a share.
 struct Missing {
-  std::int64_t count = 0;           // chunks
+  std::int64_t count = 0;           // chunks,
+  std::int64_t rows = 0;            // and of how many of them the row of the table is lost
   std::vector<std::string> chunks;  // the first of them, as their files are called in the layout chunks
 };
 
@@ -75,6 +79,8 @@ class Collector {
     State state = State::kUnasked;
     bool wanted = false;
     bool put = false;
+    bool known = true;          // its row
+    bool row_wanted = false;    // it is not, and the sink gets the table
     std::size_t candidate = 0;  // the next to be asked
     int damaged = 0;            // how often it was right there, and wrong here
     int input = -1;             // of the decoder, where it is added up
@@ -86,6 +92,7 @@ class Collector {
     std::size_t busy = 0;  // asked for, or on the I/O threads
     bool again = false;    // something more is lost: begin again
     bool finished = false;
+    bool rows_put = false;
     std::vector<std::size_t> lost;  // being rebuilt
     std::optional<core::Combination> decoder;
     std::vector<std::vector<std::byte>> sums;
@@ -103,7 +110,7 @@ class Collector {
   void finish(const GroupUse& group);
   void finish_rebuilt(const GroupUse& group);
   void give_up(Group& group);
-  void put_table();
+  void put_rows(Group& group);
   const std::vector<Seen>& candidates(const One& one) const;
 
   Workers& io_;
@@ -118,7 +125,6 @@ class Collector {
   std::int64_t next_group_;
   std::list<GroupUse> groups_;
   std::size_t tasks_ = 0;
-  std::int64_t next_table_row_ = 0;
   bool stopped_ = false;
   bool ended_ = false;
   Counts counts_;

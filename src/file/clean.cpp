@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/interrupt.h"
 #include "file/folders.h"
+#include "file/stripe_workplace.h"
 #include "file/temporary.h"
 
 namespace argosy::file {
@@ -130,6 +131,19 @@ class Cleaner {
 
   void remove_tree(int fd, const std::string& name, const std::string& shown) {
     const std::string path = shown + '/' + name;
+    if (name.ends_with(".stripe")) {
+      for (const std::string& one : file::names_in(fd, name)) {
+        if (!is_needed(fd, name, one)) continue;
+        cleaned_.failures.push_back({Kind::kDestination,
+                                     path,
+                                     -1,
+                                     {},
+                                     0,
+                                     "is left alone: it may be all that there is of a stripe; argosy repair, or "
+                                     "scattering again, puts it in order"});
+        return;
+      }
+    }
     // A folder that was to be read-only is still to be emptied.
     static_cast<void>(fchmodat(fd, name.c_str(), 0700, 0));
     const base::Fd inner = open_folder_at(fd, name.c_str());

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -32,6 +33,17 @@ void take_room(int fd, std::int64_t bytes, const std::string& shown) {
   } while (error_number == EINTR);
   if (error_number == 0 || error_number == EOPNOTSUPP || error_number == EINVAL) return;
   throw base::system_error(Kind::kDestination, shown, error_number, fmt::format("no room for {} bytes", bytes));
+}
+
+void check_room(int fd, std::int64_t bytes, const std::string& shown) {
+  struct statvfs space = {};
+  if (fstatvfs(fd, &space) != 0) throw base::system_error(Kind::kDestination, shown, errno, "statvfs");
+  if (space.f_blocks == 0) return;
+  const auto blocks = geteuid() == 0 ? space.f_bfree : space.f_bavail;
+  std::int64_t room = 0;
+  if (__builtin_mul_overflow(blocks, space.f_frsize, &room) || room >= bytes) return;
+  throw base::system_error(Kind::kDestination, shown, ENOSPC,
+                           fmt::format("{} bytes are needed, {} are free", bytes, room));
 }
 
 void close_written(base::Fd& fd, bool durable, const std::string& shown) {

@@ -16,6 +16,10 @@ void write_at(int fd, std::int64_t offset, std::span<const std::byte> data, cons
 // Room for `bytes` from the beginning of the file; where the file system can't promise any, none.
 void take_room(int fd, std::int64_t bytes, const std::string& shown);
 
+// Whether there is room for `bytes` on the file system that `fd` is on; none is taken. A file system that tells of no
+// limit has it.
+void check_room(int fd, std::int64_t bytes, const std::string& shown);
+
 // Closes, with `durable` after having the file on disk.
 void close_written(base::Fd& fd, bool durable, const std::string& shown);
 

@@ -14,6 +14,8 @@
 #include "base/activity.h"
 #include "base/error.h"
 #include "file/digest_file.h"
+#include "file/stripe_workplace.h"
+#include "file/temporary.h"
 
 namespace argosy::file {
 
@@ -21,7 +23,6 @@ namespace {
 
 using base::Kind;
 
-constexpr std::size_t kMostFolders = 4096;
 // Descriptors that are kept open; more than these are opened anew each time.
 constexpr std::size_t kMostOpen = 256;
 
@@ -78,38 +79,23 @@ void match_from(const std::string& base, std::string_view rest, std::size_t most
   for (const std::string& name : names) match_from(prefix + name, rest.substr(end), most, found);
 }
 
-void read_at(int fd, std::int64_t offset, std::span<std::byte> into, const std::string& path) {
-  while (!into.empty()) {
-    const ssize_t got = pread(fd, into.data(), into.size(), offset);
+// As much as there is; how much that was.
+std::size_t read_some(int fd, std::int64_t offset, std::span<std::byte> into, const std::string& path) {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const ssize_t got = pread(fd, into.data() + done, into.size() - done, offset + static_cast<off_t>(done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw base::system_error(Kind::kSource, path, errno, "can't be read");
-    if (got == 0) throw base::system_error(Kind::kSource, path, ENODATA, "is shorter than it should be");
-    into = into.subspan(static_cast<std::size_t>(got));
-    offset += got;
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
     base::note_activity();
   }
+  return done;
 }
 
-std::string read_text(const std::string& path, std::size_t most, std::string& why) {
-  const base::Fd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-  struct stat status = {};
-  if (!fd.valid() || fstat(fd.get(), &status) != 0) {
-    why = errno == ENOENT ? "is missing"
-                          : base::system_error(Kind::kSource, {}, errno, "can't be read").failure().message;
-    return {};
-  }
-  if (!S_ISREG(status.st_mode) || status.st_size <= 0 || static_cast<std::size_t>(status.st_size) > most) {
-    why = "is none";
-    return {};
-  }
-  std::string text(static_cast<std::size_t>(status.st_size), '\0');
-  try {
-    read_at(fd.get(), 0, std::as_writable_bytes(std::span<char>(text)), path);
-  } catch (const base::Error& error) {
-    why = error.failure().message;
-    return {};
-  }
-  return text;
+void read_at(int fd, std::int64_t offset, std::span<std::byte> into, const std::string& path) {
+  if (read_some(fd, offset, into, path) == into.size()) return;
+  throw base::system_error(Kind::kSource, path, ENODATA, "is shorter than it should be");
 }
 
 template <typename Number>
@@ -146,33 +132,42 @@ std::vector<std::string> match_paths(const std::string& pattern, std::size_t mos
 }
 
 void StripeShelf::find(const std::string& own, const std::string& pattern) {
-  look_into(own, true);
-  for (const std::string& path : match_paths(pattern, kMostFolders)) {
-    if (path != own) look_into(path, false);
+  look_at(own, true);
+  for (const std::string& path : match_paths(pattern, kMostStripeFolders)) {
+    if (path != own) look_at(path, false);
   }
 }
 
-void StripeShelf::look_into(const std::string& path, bool own) {
+void StripeShelf::look_at(const std::string& path, bool own) {
+  look_into(path, own, false);
+  const std::size_t slash = path.rfind('/');
+  const std::string workplace = path.substr(0, slash + 1) + stripe_name(path.substr(slash + 1));
+  for (const std::string& name : names_in(AT_FDCWD, workplace)) {
+    const std::string finished = workplace + '/' + name;
+    if (read_manifest(AT_FDCWD, finished)) look_into(finished, own, true);
+  }
+}
+
+void StripeShelf::look_into(const std::string& path, bool own, bool aside) {
   struct stat status = {};
   if (stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return;
   StripeFolder folder;
   folder.path = path;
   folder.own = own;
+  folder.aside = aside;
   folder.device = status.st_dev;
   folder.inode = status.st_ino;
   for (const StripeFolder& other : folders_) {
     if (other.device == folder.device && other.inode == folder.inode) return;
   }
-  std::string text = read_text(path + '/' + core::kManifestName, core::kLongestStripeManifest, folder.why);
-  std::optional<core::StripeManifest> manifest;
-  if (!text.empty()) manifest = core::decode_stripe_manifest(text, folder.why);
-  if (manifest) folder.manifest = std::move(text);
+  const auto manifest = read_manifest(AT_FDCWD, path, folder.manifest, folder.why);
   base::Fd table(::open((path + '/' + core::kTableName).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   struct stat table_status = {};
-  if (manifest && table.valid() && fstat(table.get(), &table_status) == 0) {
-    folder.table = S_ISREG(table_status.st_mode) &&
-                   table_status.st_size == manifest->stripe().rows() * static_cast<std::int64_t>(core::kRowBytes);
-    folder.table_right = folder.table && digest_of_fd(table.get(), table_status.st_size) == manifest->table_digest;
+  if (manifest && table.valid() && fstat(table.get(), &table_status) == 0 && S_ISREG(table_status.st_mode)) {
+    folder.table = true;
+    folder.table_right =
+        table_status.st_size == manifest->stripe().rows() * static_cast<std::int64_t>(core::kRowBytes) &&
+        digest_of_fd(table.get(), table_status.st_size) == manifest->table_digest;
   }
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(path.c_str()), closedir);
   while (const dirent* entry = stream ? readdir(stream.get()) : nullptr) {
@@ -252,7 +247,9 @@ void StripeShelf::read_table(std::uint32_t folder, std::int64_t first_row, std::
   if (__builtin_mul_overflow(first_row, static_cast<std::int64_t>(core::kRowBytes), &offset)) {
     throw base::system_error(Kind::kSource, name, EFBIG, "can't be read");
   }
-  read_at(opened(name, true)->get(), offset, into, name);
+  // What a table that was cut off lacks is no row: its zeros have no right check.
+  const std::size_t got = read_some(opened(name, true)->get(), offset, into, name);
+  std::fill(into.begin() + static_cast<std::ptrdiff_t>(got), into.end(), std::byte{0});
 }
 
 }  // namespace argosy::file

@@ -83,7 +83,7 @@ std::optional<core::Entry> Walk::next(std::vector<base::Failure>& failures) {
     struct stat status = {};
     if (fstat(base_.get(), &status) != 0) throw base::system_error(Kind::kSource, shown_, errno, "can't be read");
     device_ = status.st_dev;
-    if (selection_.filter.leaves_out(name_, true)) return std::nullopt;
+    if (!selection_.beneath && selection_.filter.leaves_out(name_, true)) return std::nullopt;
     core::Entry entry;
     entry.path = name_;
     try {
@@ -157,7 +157,7 @@ std::optional<core::Entry> Walk::look_at(const char* name, std::vector<base::Fai
       throw base::system_error(Kind::kSource, entry.path, errno, "can't be read");
     }
     const bool is_folder = S_ISDIR(status.st_mode);
-    if (selection_.filter.leaves_out(entry.path, is_folder)) return std::nullopt;
+    if (selection_.filter.leaves_out(selection_.beneath ? beneath : entry.path, is_folder)) return std::nullopt;
     if (entry.path.size() > core::kLongestPath) {
       throw base::system_error(Kind::kSource, entry.path, ENAMETOOLONG, "can't be read");
     }

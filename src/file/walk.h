@@ -28,7 +28,8 @@ struct Selection {
   core::Filter filter;
   bool one_file_system = false;
   Metadata metadata = {};
-  bool folders = true;  // a source may be one
+  bool folders = true;   // a source may be one
+  bool beneath = false;  // patterns begin in the folder that is the source: its own name does not count
 };
 
 // What tells that a folder is left out, such as the transfer's own destination: device and inode.

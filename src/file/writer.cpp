@@ -44,8 +44,6 @@ bool is_source_itself(const struct stat& status, const core::Entry& entry) {
          status.st_ctim.tv_nsec == entry.ctime.nanoseconds;
 }
 
-bool is_beneath(const core::Entry& entry) { return entry.path.find('/') != std::string::npos; }
-
 std::string leaf(const std::string& path) { return std::string(name_of(path)); }
 
 }  // namespace
@@ -92,7 +90,7 @@ core::Examination Writer::inspect(const core::Page& page) {
         if (!held.empty()) found.held.push_back({static_cast<std::uint32_t>(i), std::move(held)});
         continue;
       }
-      const Done done = make(entry);
+      const Done done = make(page.first + i, entry);
       if (entry.type == Type::kHardLink) continue;  // counted when it is made
       ++(entry.type == Type::kFolder ? found.folders : found.links_and_specials);
       if (done == Done::kInPlace) ++found.in_place;

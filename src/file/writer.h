@@ -47,6 +47,7 @@ class Writer final : public core::Sink {
     bool publish = false;   // folders are filled under another name until publish_trees()
     bool only_ask = false;  // nothing is made or written; inspect() says what would be
     bool journals = true;   // what is written of a large file is noted, for a run after this one
+    bool whole = false;     // the folder itself is a tree's top: lock_top(), and all in it is beneath
   };
   // What finish() has done.
   struct Finished {
@@ -79,6 +80,12 @@ class Writer final : public core::Sink {
   void publish_trees();
   // Whether there are any to show.
   bool has_trees() const { return !staged_.empty(); }
+  // With Settings::whole, before anything is written: one run at a time on the folder. Where `opens`, a folder that is
+  // closed to its owner is opened, as set_top() will give it its mode back. Blocks. Throws base::Error (kDestination).
+  void lock_top(bool opens);
+  // The folder itself gets `entry`'s metadata when it is filled. Of several, as of any folder that is told of several
+  // times, the entry with the lowest index counts. Not while inspect() runs.
+  void set_top(std::uint64_t index, const core::Entry& entry);
   // When no more is written: makes the hard links, and gives folders their owner, attributes, mode and times. Blocks.
   Finished finish();
   // Of what has been written of an entry so far, as long as `length`: for whoever had it in no order that could be
@@ -105,6 +112,7 @@ class Writer final : public core::Sink {
   };
   // What a folder gets once it is filled.
   struct Pending {
+    std::uint64_t index = 0;  // of its entry
     core::Entry entry;
     bool made = false;
   };
@@ -115,6 +123,9 @@ class Writer final : public core::Sink {
   // What an entry without data came to.
   enum class Done { kMade, kInPlace };
 
+  bool is_beneath(const core::Entry& entry) const {
+    return settings_.whole || entry.path.find('/') != std::string::npos;
+  }
   std::shared_ptr<Target> target(std::uint64_t entry);
   std::shared_ptr<Target> take(std::uint64_t entry);
   std::string shown(const core::Entry& entry) { return shown(entry.path); }
@@ -135,8 +146,8 @@ class Writer final : public core::Sink {
   void tidy(const core::Entry& entry, const OpenFolder& folder);
   bool is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const;
   void renew_metadata(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
-  Done make(const core::Entry& entry);
-  Done make_folder(const core::Entry& entry);
+  Done make(std::uint64_t index, const core::Entry& entry);
+  Done make_folder(std::uint64_t index, const core::Entry& entry);
   Done make_other(const core::Entry& entry);
   bool would_change(const core::Entry& entry);
   bool link_is_there(const Link& link);

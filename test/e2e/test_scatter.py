@@ -161,7 +161,7 @@ def test_a_full_disk_on_all(place, scatter, mounts):
         assert {error["errno"] for error in result.errors} == {errno.ENOSPC} and len(result.errors) == 2, result
 
 
-@pytest.mark.parametrize("op, path", [("write", "share_"), ("alloc", "share_"), ("open", "share_"), ("write", "digests"),
+@pytest.mark.parametrize("op, path", [("write", "share_"), ("open", "share_"), ("write", "digests"), ("alloc", "digests"), ("alloc", "manifest"),
                                       ("write", "manifest"), ("close", "manifest"), ("rename", "big.bin.argosy"),
                                       ("open", "manifest")])  # fmt: skip
 def test_nobody_can_and_the_old_stripe_stays(place, scatter, gather, op, path):

@@ -80,6 +80,23 @@ TEST(Stripe, RowsAreAllCellsOnceAndGroupsUseEachWorkerOnce) {
   }
 }
 
+TEST(Stripe, PositionsAreTheOrderOfRows) {
+  for (const std::int64_t size : {1, 69, 700, 5000}) {
+    for (const std::uint32_t count : {1U, 2U, 5U, 6U, 70U, 97U}) {
+      for (const int parity : {0, 1, 3, 4}) {
+        if (parity >= static_cast<int>(count)) continue;
+        const Stripe stripe(size, 7, workers(count), parity);
+        std::map<std::uint32_t, std::uint64_t> next;
+        for (std::int64_t row = 0; row < stripe.rows(); ++row) {
+          const Cell cell = stripe.cell(row);
+          EXPECT_EQ(stripe.position_of(cell), next[stripe.worker_of(cell)]++)
+              << size << " bytes, " << count << " workers, parity " << parity << ", row " << row;
+        }
+      }
+    }
+  }
+}
+
 TEST(Stripe, RowsAreCheckedByPlaceAndGeneration) {
   const core::Row row{{1, 2}, 3, 4};
   std::array<std::byte, core::kRowBytes> bytes{};
@@ -150,6 +167,7 @@ core::StripeManifest manifest() {
   one.parity = 2;
   one.losses = 2;
   one.failed = {{3, 28, 7}};
+  one.replaces = {std::string(32, 'b'), std::string(32, 'c')};
   one.digest = {1, 2};
   one.table_digest = {3, 4};
   return one;
@@ -166,6 +184,8 @@ TEST(StripeManifest, ComesBackAsItWas) {
     EXPECT_EQ(again->file.mtime, one.file.mtime);
     EXPECT_EQ(core::identity_of(*again), core::identity_of(one));
     EXPECT_EQ(again->key(), one.key());
+    EXPECT_EQ(again->replaces, one.replaces);
+    EXPECT_GE(core::most_manifest_bytes(one), core::encode_stripe_manifest(one).size());
   }
 }
 
@@ -224,6 +244,8 @@ TEST(StripeManifest, NonsenseIsRefused) {
   EXPECT_TRUE(refused([](nlohmann::json& d) { d["version"] = 2; }));
   EXPECT_TRUE(refused([](nlohmann::json& d) { d.erase("mtime"); }));
   EXPECT_TRUE(refused([](nlohmann::json& d) { d["layout"] = "rows"; }));
+  EXPECT_TRUE(refused([](nlohmann::json& d) { d["replaces"] = {"../x"}; }));
+  EXPECT_TRUE(refused([](nlohmann::json& d) { d["replaces"] = 7; }));
 }
 
 TEST(StripeWire, ComesBackAndDamageIsSeen) {
