@@ -64,6 +64,7 @@ class BcastLine : public CommandLine {
     app.add_flag("--explain", bcast_.explain,
                  "move nothing; show what each route is\npredicted to take, and the choice");
     add_source_options(app, values_, bcast_.from0);
+    add_manifest_option(app, values_);
     add_tree_options(app, values_, bcast_.tree);
   }
 

@@ -31,8 +31,8 @@ An old stripe of that name is replaced as a whole.
 
 --chunk-size may be any size from 1 byte (1MiB where none is given). In DIR, %h
 stands for the host's name up to its first dot, %r for the rank and %% for a
-percent sign. FILE, --as and names are as with argosy send; FILE can't be a
-folder.
+percent sign. FILE, --as and names are as with argosy send. FILE may be a
+folder: it is striped as it is, with all that is in it and all attributes.
 )";
 
 constexpr std::string_view kExamples =
@@ -57,6 +57,11 @@ class ScatterLine : public CommandLine {
              "stripe: a file for each worker; chunks: a file\nfor each chunk (stripe)");
     app.add_flag("--root-too", scatter_.root_too, "rank 0 keeps a share as well");
     add_source_options(app, values_, scatter_.from0);
+    add_select_options(app, values_, scatter_.tree);
+  }
+
+  void take_values(const std::vector<std::pair<std::string, std::string>>& values) override {
+    scatter_.tree.rules = select_rules(values);
   }
 
   command::CommandOptions read(const CLI::App& app, std::vector<std::string> names) const override {

@@ -62,6 +62,7 @@ class SendLine : public CommandLine {
     add_text(app, values_, "--to", "R", "the rank that writes (1)");
     app.add_flag("--checksum", send_.checksum, "a file is in place when its digest agrees, not\nits size and time");
     add_source_options(app, values_, send_.from0);
+    add_manifest_option(app, values_);
     add_tree_options(app, values_, send_.tree);
   }
 

@@ -64,16 +64,27 @@ void add_source_options(CLI::App& command, Texts& texts, bool& from0) {
   command.add_flag("--from0", from0, "names in LIST end in NUL, not in newline");
 }
 
-void add_tree_options(CLI::App& command, Texts& texts, command::TreeOptions& tree) {
+void add_manifest_option(CLI::App& command, Texts& texts) {
   add_text(command, texts, "--save-manifest", "FILE",
            "write what is moved, with digests, on the same\nhost, for `argosy verify --manifest`");
+}
+
+void add_select_options(CLI::App& command, Texts& texts, command::TreeOptions& tree) {
   add_text(command, texts, "--exclude", "PATTERN",
            "leave out what matches, in folders too; patterns\nare rsync's, and the first that matches decides");
   add_text(command, texts, "--include", "PATTERN", "do not leave out what matches, whatever a later\n--exclude says");
   add_text(command, texts, "--exclude-from", "LIST", "patterns from a list, one a line, that is read\nwhere FILE is");
   command.add_flag("--one-file-system", tree.one_file_system, "do not go into what is mounted in a folder");
+}
+
+void add_tree_options(CLI::App& command, Texts& texts, command::TreeOptions& tree) {
+  add_select_options(command, texts, tree);
   command.add_flag("--dry-run", tree.dry_run, "move nothing; list what would be");
   command.add_flag("--publish", tree.publish, "show a folder, which must be new, when all of\nit is there");
+  add_metadata_options(command, tree);
+}
+
+void add_metadata_options(CLI::App& command, command::TreeOptions& tree) {
   command.add_flag("--no-owner", tree.no_owner, "leave owner and group to the destination");
   command.add_flag("--no-mode", tree.no_mode, "leave permissions to the destination");
   command.add_flag("--no-times", tree.no_times, "leave modification times to the destination");

@@ -9,6 +9,15 @@
 
 namespace argosy::cli {
 
+void add_manifest_option(CLI::App& command, Texts& texts);
+
+// Which files of a folder: --exclude and the like.
+void add_select_options(CLI::App& command, Texts& texts, command::TreeOptions& tree);
+
+// What of a file besides its data: --no-owner and the like.
+void add_metadata_options(CLI::App& command, command::TreeOptions& tree);
+
+// Both, and how the whole is done.
 void add_tree_options(CLI::App& command, Texts& texts, command::TreeOptions& tree);
 
 // --exclude, --include and --exclude-from, in the order in which they stand.

@@ -8,7 +8,10 @@
 #include <optional>
 #include <string>
 
+#include "command/concat.h"
+#include "command/gather_tree.h"
 #include "command/place.h"
+#include "command/sources.h"
 #include "command/stripe_collect.h"
 #include "command/stripe_find.h"
 #include "command/stripe_job.h"
@@ -75,6 +78,12 @@ class Gather {
   bool choose_span() {
     span_ = {0, found_->manifest.file.size, true};
     if (!asked_.range) return true;
+    if (found_->manifest.tree) {
+      if (job_.me == 0) {
+        job_.report_failure({Kind::kUsage, found_->manifest.file.path, -1, {}, 0, "is a folder: --range is of a file"});
+      }
+      return false;
+    }
     const std::int64_t size = span_.end;
     if (asked_.range->offset > size) {
       if (job_.me == 0) {
@@ -103,10 +112,15 @@ class Gather {
         const std::string name = base_name(out);
         if (!core::is_safe_path(name)) throw base::Error(Kind::kUsage, asked_.out, 0, "is no name for a file");
         const std::string folder = out.substr(0, out.size() - name.size());
+        if (found_->manifest.tree) {
+          tree_.emplace(folder, name, asked_, job_.options.common, span_.end);
+          return;
+        }
         folder_.emplace(folder, span_.end - span_.begin);
         file::Writer::Settings how;
         how.fsync = job_.options.common.fsync;
         how.read_back = job_.options.common.read_back;
+        how.metadata = metadata_of(asked_.tree);
         // A stripe's manifest has neither owner nor attributes.
         how.metadata.owner = how.metadata.attributes = false;
         how.journals = false;
@@ -132,9 +146,11 @@ class Gather {
   void bring(const Parcels& parcels) {
     const core::Stripe stripe = found_->manifest.stripe();
     engine::Collector::Settings settings;
-    std::optional<OutSink> sink;
+    std::optional<OutSink> file_sink;
+    core::CellSink* sink = nullptr;
     if (here_) {
-      sink.emplace(*writer_, span_);
+      if (!tree_) file_sink.emplace(*writer_, span_);
+      sink = tree_ ? static_cast<core::CellSink*>(&*tree_) : &*file_sink;
       const bool any = span_.end > span_.begin;
       settings.first_group = any ? stripe.group_of_chunk(span_.begin / stripe.chunk_size()) : 0;
       settings.end_group = any ? stripe.group_of_chunk((span_.end - 1) / stripe.chunk_size()) + 1 : 0;
@@ -142,7 +158,7 @@ class Gather {
         return !cell.parity && cell.offset < span_.end && cell.offset + cell.length > span_.begin;
       };
     }
-    collected_ = collect(job_, *found_, shelf_, parcels, asked_.to, sink ? &*sink : nullptr, std::move(settings),
+    collected_ = collect(job_, *found_, shelf_, parcels, asked_.to, sink, std::move(settings),
                          asked_.directory + '/' + asked_.name);
   }
 
@@ -154,11 +170,19 @@ class Gather {
         const core::StripeManifest& manifest = found_->manifest;
         const std::int64_t length = span_.end - span_.begin;
         const bool adds_up = span_.whole && manifest.chunk_size % base::kLeafSize == 0;
-        digest = adds_up ? base::close_digest(collected_.counts.sum, length) : writer_->written_digest(0, length);
+        if (adds_up) {
+          digest = base::close_digest(collected_.counts.sum, length);
+        } else {
+          digest = tree_ ? tree_->digest() : writer_->written_digest(0, length);
+        }
         if (!digest) throw base::Error(Kind::kDestination, asked_.out, EIO, "can't be read again");
         if (span_.whole && *digest != manifest.digest) {
           throw base::Error(Kind::kIntegrity, asked_.out, 0,
                             "the digest is not the file's, though every chunk's is right");
+        }
+        if (tree_) {
+          unpacked_ = tree_->unpack();
+          return;
         }
         writer_->commit(0, length, *digest);
         if (job_.options.common.fsync) folder_->sync();
@@ -167,7 +191,13 @@ class Gather {
     job_.run_task(task, "commit");
     if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
     const bool done = here_ && collected_.whole && !job_.phases.failure();
-    if (done) {
+    if (done && tree_) {
+      for (base::Failure& failure : unpacked_.failures) job_.report_failure(std::move(failure));
+      job_.report.files = unpacked_.files;
+      job_.report.folders = unpacked_.folders;
+      job_.report.bytes = unpacked_.bytes;
+      job_.report.bytes_moved = span_.end;
+    } else if (done) {
       job_.report.files = 1;
       job_.report.bytes = job_.report.bytes_moved = span_.end - span_.begin;
       job_.report.digest = base::to_string(*digest);
@@ -186,7 +216,9 @@ class Gather {
   // Takes away what is not wanted: work for a thread that may block.
   void leave(bool stays = false) {
     std::function<void()> task;
-    if (here_ && folder_) {
+    if (here_ && tree_) {
+      task = [this, stays] { tree_->leave(stays); };
+    } else if (here_ && folder_) {
       task = [this, stays] {
         writer_.reset();
         if (!stays) folder_->remove_made();
@@ -203,6 +235,8 @@ class Gather {
   Span span_;
   std::optional<file::Folder> folder_;
   std::unique_ptr<file::Writer> writer_;
+  std::optional<GatheredTree> tree_;  // instead, where a folder was striped
+  file::Unpacked unpacked_;
   Collected collected_;
 };
 
@@ -214,6 +248,7 @@ Report gather(const Options& options, const GatherOptions& asked, mpi::Session& 
     return wrong_usage("gather",
                        fmt::format("rank {} is out of range: the ranks are 0 to {}", asked.to, session.size() - 1));
   }
+  if (asked.concat) return concat(options, asked, session, surroundings);
   return Gather(options, asked, session, surroundings).run();
 }
 

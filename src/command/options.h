@@ -103,7 +103,7 @@ struct StripeName {
   std::string name;
 };
 
-// `argosy gather [--to R] [--range OFFSET:LENGTH] DIR/NAME OUT`
+// `argosy gather [--to R] [--range OFFSET:LENGTH] DIR/NAME OUT` and `argosy gather --concat [--to R] DIR OUT`
 struct GatherOptions : StripeName {
   static constexpr std::string_view kName = "gather";
   static constexpr int kDefaultRanks = 0;
@@ -114,6 +114,10 @@ struct GatherOptions : StripeName {
     std::int64_t length = 0;
   };
   std::optional<Range> range;
+  // --concat: every rank's own `directory` into `out`, which then may have templates too (the giver's).
+  bool concat = false;
+  bool checksum = false;  // a file is in place when its digest is the source's
+  TreeOptions tree;
 };
 
 // `argosy repair DIR/NAME`

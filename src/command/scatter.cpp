@@ -14,14 +14,13 @@
 #include <vector>
 
 #include "base/log.h"
+#include "command/scatter_source.h"
 #include "command/scatter_worker.h"
-#include "command/sources.h"
 #include "command/stripe_find.h"
 #include "command/stripe_job.h"
 #include "core/stripe_wire.h"
 #include "engine/dealer.h"
 #include "engine/holder.h"
-#include "file/reader.h"
 
 namespace argosy::command {
 
@@ -49,7 +48,8 @@ class Scatter {
       : job_(options, session, surroundings, ScatterOptions::kName),
         asked_(asked),
         me_(session.rank()),
-        worker_(job_, asked, asked.root_too || session.rank() != kRoot) {
+        worker_(job_, asked, asked.root_too || session.rank() != kRoot),
+        source_(options, asked, surroundings) {
     for (int rank = asked.root_too ? 0 : 1; rank < session.size(); ++rank) {
       workers_.push_back(static_cast<std::uint32_t>(rank));
     }
@@ -109,56 +109,55 @@ class Scatter {
   std::int64_t scan() {
     std::function<void()> look;
     if (me_ == kRoot) {
-      look = [this] {
-        auto named = resolve(asked_, job_.options.start_directory, job_.surroundings.open_standard_input);
-        file::Selection files_only;
-        files_only.folders = false;
-        files_only.metadata.attributes = false;
-        source_ = std::make_unique<file::Reader>(std::move(named), job_.surroundings.open_standard_input, files_only);
-        source_->scan(false);
-        while (true) {
-          core::Listing listing = source_->next_entries();
-          failures_.insert(failures_.end(), listing.failures.begin(), listing.failures.end());
-          if (listing.entries.empty()) return;
-          entries_.insert(entries_.end(), listing.entries.begin(), listing.entries.end());
-        }
-      };
+      look = [this] { source_.scan(); };
     }
     const mpi::Verdict verdict = job_.run_task(look, "scan");
     if (me_ == kRoot) {
       if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
-      for (const base::Failure& failure : failures_) job_.report_failure(failure);
+      for (const base::Failure& failure : source_.failures()) job_.report_failure(failure);
     }
     if (verdict.failed > 0 || job_.interrupted != 0) return 0;
+    const std::vector<core::Entry>& entries = source_.entries();
     std::int64_t bytes = 0;
     bool open_ended = false;
-    for (const core::Entry& entry : entries_) {
+    for (const core::Entry& entry : entries) {
       if (entry.readable()) bytes += entry.size;
       open_ended = open_ended || entry.open_ended;
     }
-    job_.phases.expect(open_ended ? -1 : bytes, static_cast<std::int64_t>(entries_.size()));
+    job_.phases.expect(open_ended ? -1 : bytes, static_cast<std::int64_t>(entries.size()));
     const bool any =
-        std::any_of(entries_.begin(), entries_.end(), [](const core::Entry& entry) { return entry.readable(); });
-    return job_.session.exchange(any ? static_cast<std::int64_t>(entries_.size()) : 0)[kRoot];
+        std::any_of(entries.begin(), entries.end(), [](const core::Entry& entry) { return entry.readable(); });
+    return job_.session.exchange(any ? static_cast<std::int64_t>(entries.size()) : 0)[kRoot];
   }
 
   // One file, with as many attempts as workers fail to have it in place.
   void scatter_file(std::int64_t index) {
     const auto at = static_cast<std::size_t>(index);
-    const bool readable = me_ == kRoot && entries_[at].readable();
+    const bool readable = me_ == kRoot && source_.entries()[at].readable();
     if (job_.session.exchange(readable ? 1 : 0)[kRoot] == 0) return;
     while (true) {
-      // What was read in an earlier attempt is read again.
-      if (me_ == kRoot) source_->adopt({0, at, false, {entries_[at]}});
       Attempt attempt = describe_file(at);
+      if (attempt.manifest.tree && !open_folder(at)) return;
       const Outcome outcome = try_file(at, attempt);
-      const bool again = outcome == Outcome::kAgain && !attempt.open_ended && job_.interrupted == 0;
+      const bool repeatable = !attempt.open_ended || attempt.manifest.tree;
+      const bool again = outcome == Outcome::kAgain && repeatable && job_.interrupted == 0;
       // Standard input can't be read twice, so that even one worker's failure to commit is the end.
       const bool failed = !again && outcome != Outcome::kDone && outcome != Outcome::kSourceFailed;
       if (failed && worker_.failure()) job_.report_failure(*worker_.failure());
       worker_.drop(!again);
-      if (!again) return;
+      if (again) continue;
+      for (base::Failure& failure : source_.take_failures()) job_.report_failure(std::move(failure));
+      return;
     }
+  }
+
+  // A folder, from its beginning. False, on every rank, where it can't be had.
+  bool open_folder(std::size_t at) {
+    std::function<void()> open;
+    if (me_ == kRoot) open = [this, at] { source_.open_folder(at); };
+    const mpi::Verdict opened = job_.run_task(open, "scan");
+    if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
+    return opened.failed == 0 && job_.interrupted == 0;
   }
 
   enum class Outcome { kDone, kAgain, kNobody, kSourceFailed };
@@ -172,7 +171,8 @@ class Scatter {
     manifest.parity = asked_.parity;
     std::string text;
     if (me_ == kRoot) {
-      manifest.file = entries_[at];
+      manifest.file = source_.entries()[at];
+      manifest.tree = source_.is_folder(at);
       manifest.file.ctime = {};
       manifest.file.inode = 0;
       manifest.generation = new_generation();
@@ -272,8 +272,8 @@ class Scatter {
       base::log(fmt::format("{}: worker {} on {}: {}", core::chunk_name(cell), worker, job_.session.host(worker),
                             error_number == 0 ? "ok" : std::strerror(error_number)));
     };
-    dealer.emplace(job_.session.transport(), job_.phases.workers(), pool, *source_, at, stripe, workers, settings,
-                   told);
+    dealer.emplace(job_.session.transport(), job_.phases.workers(), pool, source_.bytes_of(at), at, stripe, workers,
+                   settings, told);
   }
 
   // Takes over what the dealer knows; the manifest's text, or "source" where that failed, or nothing.
@@ -328,7 +328,7 @@ class Scatter {
     job_.report.bytes_moved += manifest->file.size;
     const bool only = job_.report.files == 1;
     job_.report.name = only ? manifest->file.path : std::string();
-    job_.report.digest = only ? base::to_string(manifest->digest) : std::string();
+    job_.report.digest = only && !manifest->tree ? base::to_string(manifest->digest) : std::string();
     worker_.warn(*manifest, kRoot);
     StripeReport described = describe(*manifest);
     described.receipts = std::move(stripe_.receipts);
@@ -349,9 +349,7 @@ class Scatter {
   std::int64_t chunk_size_ = 0;
   Parcels parcels_;
   // The root's.
-  std::unique_ptr<file::Reader> source_;
-  std::vector<core::Entry> entries_;
-  std::vector<base::Failure> failures_;
+  ScatterSource source_;
   StripeReport stripe_;
   std::int64_t moved_before_ = 0;
   bool source_failed_ = false;

@@ -62,4 +62,19 @@ class Direct final : public Route {
   int to_;
 };
 
+// Within one rank, that reads and writes.
+class Within final : public Route {
+ public:
+  explicit Within(int rank) : rank_(rank) {}
+  int root() const override { return rank_; }
+  bool is_destination(int rank) const override { return rank == rank_; }
+  std::optional<Hop> incoming(int /*rank*/, int /*lane*/, std::uint64_t /*nth*/) const override { return std::nullopt; }
+  std::vector<int> to(int /*rank*/, std::uint64_t /*chunk*/) const override { return {}; }
+  int parent(int /*rank*/) const override { return kNobody; }
+  std::vector<int> children(int /*rank*/) const override { return {}; }
+
+ private:
+  int rank_;
+};
+
 }  // namespace argosy::core

@@ -19,6 +19,7 @@ using nlohmann::json;
 
 constexpr int kVersion = 1;
 constexpr std::size_t kGenerationDigits = 32;
+constexpr int kDeepest = 8;  // of what argosy writes: 3
 
 std::string to_hex(std::string_view bytes) {
   std::string text;
@@ -49,6 +50,7 @@ json content(const StripeManifest& manifest) {
   json document = {
       {"format", "argosy stripe"},
       {"version", kVersion},
+      {"kind", manifest.tree ? "folder" : "file"},
       {"name", base::utf8_or_replacement(manifest.file.path)},
       {"size", manifest.file.size},
       {"mode", manifest.file.mode},
@@ -112,6 +114,9 @@ StripeManifest read(const json& document) {
   manifest.file.path = document.contains("name_hex") ? from_hex(document.at("name_hex").get_ref<const std::string&>())
                                                      : document.at("name").get<std::string>();
   require(is_safe_path(manifest.file.path) && manifest.file.path.find('/') == std::string::npos, "a name that is none");
+  const json& kind = document.at("kind");
+  require(kind == "file" || kind == "folder", "an unknown kind");
+  manifest.tree = kind == "folder";
   manifest.file.size = number_in<std::int64_t>(document.at("size"), 0, kLargest);
   manifest.file.mode = number_in<std::uint32_t>(document.at("mode"), 0, 07777);
   manifest.file.uid = number_in<std::uint32_t>(document.at("uid"), 0, kMost32);
@@ -173,7 +178,11 @@ std::string encode_stripe_manifest(const StripeManifest& manifest) {
 std::optional<StripeManifest> decode_stripe_manifest(std::string_view text, std::string& why) {
   try {
     require(text.size() <= kLongestStripeManifest, "too long");
-    json document = json::parse(text);
+    // Writing it again, for the checksum, takes stack for each level.
+    json document = json::parse(text, [](int depth, json::parse_event_t, const json&) {
+      require(depth <= kDeepest, "too deep");
+      return true;
+    });
     require(document.is_object() && document.contains("checksum"), "no checksum");
     const std::string sum = document.at("checksum").get<std::string>();
     document.erase("checksum");

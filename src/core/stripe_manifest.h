@@ -25,6 +25,7 @@ struct FailedWorker {
 
 struct StripeManifest {
   Entry file;                // name, size, mode, owner, mtime
+  bool tree = false;         // what is striped is a folder's bytes (file/tree_pack.h)
   std::string generation;    // 32 hexadecimal digits, others in each run
   std::int64_t created = 0;  // nanoseconds since 1970, and later than any that it replaces
   std::int64_t chunk_size = 0;

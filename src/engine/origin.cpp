@@ -157,7 +157,8 @@ void Origin::close_unread(std::vector<std::uint64_t> entries, bool unwanted) {
 }
 
 void Origin::received(const core::Receipt& receipt) {
-  counts_.bytes_delivered += receipt.bytes;
+  // A hostile peer may say anything; what it says must not wrap.
+  counts_.bytes_delivered += std::min(receipt.bytes, INT64_MAX - counts_.bytes_delivered);
   counts_.files_delivered += receipt.files;
   for (const std::uint64_t entry : receipt.failed) {
     // Once nobody can take it any more, the rest need not be read.
@@ -228,113 +229,6 @@ void Origin::skip(const std::vector<core::Extent>& extents) {
     finish_if_read(extent.entry);
   }
   close_unread(std::move(small), false);
-}
-
-std::size_t Origin::timed_read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) const {
-  const Timed timed(workers_.meter(), Work::kSource);
-  return source_.read(entry, offset, into);
-}
-
-// Reads one extent; `room` records are free for what lies between its holes.
-void Origin::read_extent(Fill& fill, const core::Extent& extent, std::size_t room) const {
-  const auto payload = core::payload_of(pool_.bytes(fill.slot), settings_.chunk_size);
-  const std::uint32_t before = fill.payload;
-  const std::size_t records = fill.records.size();
-  core::Record end;
-  end.kind = core::Record::Kind::kEnd;
-  end.entry = extent.entry;
-  try {
-    std::int64_t done = 0;
-    // An empty file is read too: that tells whether it can be.
-    bool first = true;
-    while (done < extent.length || (first && extent.small)) {
-      first = false;
-      core::Record part;
-      part.entry = extent.entry;
-      part.offset = extent.offset + done;
-      const std::int64_t left = extent.length - done;
-      const bool ask = !extent.open_ended && left > 0 && fill.records.size() - records + 2 < room;
-      const core::Region region = ask ? source_.region(extent.entry, part.offset, left) : core::Region{false, left};
-      if (region.hole) {
-        part.kind = core::Record::Kind::kHole;
-        part.length = region.length;
-        part.digest = base::digest_of_zeros(part.offset, part.length);
-        done += region.length;
-      } else {
-        const auto into = payload.subspan(fill.payload, static_cast<std::size_t>(region.length));
-        const std::size_t got = timed_read(extent.entry, part.offset, into);
-        part.length = static_cast<std::int64_t>(got);
-        part.digest = timed_digest(workers_.meter(), into.first(got), part.offset);
-        fill.payload += static_cast<std::uint32_t>(got);
-        fill.cut = fill.cut || (extent.open_ended && got < into.size());
-        done += region.length;
-      }
-      end.length += part.length;
-      end.digest += part.digest;
-      fill.records.push_back(part);
-    }
-    if (!extent.small) return;
-    source_.close(extent.entry);
-    end.digest = base::close_digest(end.digest, end.length);
-    fill.records.push_back(end);
-  } catch (const base::Error& error) {
-    // What was read of this extent stays behind.
-    fill.payload = before;
-    fill.records.resize(records);
-    fill.failures.push_back(error.failure());
-    fill.cut = true;
-    if (!extent.small) return;
-    try {
-      source_.close(extent.entry);
-    } catch (const base::Error&) {
-      // The first failure has been told.
-    }
-    end.length = 0;
-    end.digest = {};
-    end.failure = error.failure().kind;
-    fill.records.push_back(end);
-  }
-}
-
-void Origin::read_chunk(Fill& fill) const {
-  std::size_t left = fill.extents.size();
-  for (const core::Extent& extent : fill.extents) {
-    // Each extent after this one has room for its data and its end.
-    --left;
-    const std::size_t taken = fill.records.size() + 2 * left;
-    read_extent(fill, extent, core::kRecordsAChunk - taken);
-  }
-  base::note_activity();
-}
-
-void Origin::chunk_read(std::uint64_t chunk, Fill fill) {
-  --reading_;
-  counts_.bytes_read += fill.payload;
-  for (const core::Record& record : fill.records) {
-    if (record.kind == core::Record::Kind::kEnd && record.failure == base::Kind::kNone) tell_ended(record);
-  }
-  const core::Extent& extent = fill.extents.front();
-  reading_open_ended_ = reading_open_ended_ && !extent.open_ended;
-  const auto found = accounts_.find(extent.entry);
-  // A large file's first failure is told, not each extent's.
-  if (found == accounts_.end() || found->second.failure == base::Kind::kNone) {
-    failures_.insert(failures_.end(), fill.failures.begin(), fill.failures.end());
-  }
-  if (found != accounts_.end()) {
-    Account& account = found->second;
-    --account.reading;
-    for (const core::Record& record : fill.records) {
-      account.sum += record.digest;
-      account.bytes += record.length;
-    }
-    if (account.failure == base::Kind::kNone && !fill.failures.empty()) account.failure = fill.failures.front().kind;
-    // Where others plan the same chunks, the rest of a file that failed here keeps its place in the plan.
-    const bool cut = fill.cut && !shared_;
-    if (cut) planner_.end(extent.entry);
-    account.planned = account.planned || cut || extent.last;
-    finish_if_read(extent.entry);
-  }
-  ready_.emplace(chunk, std::move(fill));
 }
 
 void Origin::passes(const core::ChunkView& view) {

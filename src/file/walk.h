@@ -28,7 +28,8 @@ struct Selection {
   core::Filter filter;
   bool one_file_system = false;
   Metadata metadata = {};
-  bool folders = true;  // a source may be one
+  bool folders = true;   // a source may be one
+  bool beneath = false;  // patterns begin in the folder that is the source: its own name does not count
 };
 
 // What tells that a folder is left out, such as the transfer's own destination: device and inode.
@@ -66,8 +67,7 @@ class Walk {
   std::string shown(std::string_view path) const { return shown_beneath(shown_, name_, path); }
   bool descend(std::vector<base::Failure>& failures);
   void open_listing(std::string path, std::vector<base::Failure>& failures);
-  void fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name,
-            const std::string& shown);
+  void fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name);
 
   base::Fd base_;
   std::string name_;

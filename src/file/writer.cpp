@@ -27,8 +27,8 @@ using core::Type;
 
 // A file of less is written in one go and, beneath a folder that is moved, without a name.
 constexpr std::int64_t kNamelessMost = 1 << 20;
-// What is left out of a sparse file when it is all zeros.
-constexpr std::size_t kZeroPage = 4096;
+// A folder of fewer files is filled itself.
+constexpr std::size_t kLeastStaged = 4;
 
 base::Error failure(const std::string& shown, const char* what) {
   return base::system_error(Kind::kDestination, shown, errno, what);
@@ -44,13 +44,7 @@ bool is_source_itself(const struct stat& status, const core::Entry& entry) {
          status.st_ctim.tv_nsec == entry.ctime.nanoseconds;
 }
 
-bool is_beneath(const core::Entry& entry) { return entry.path.find('/') != std::string::npos; }
-
 std::string leaf(const std::string& path) { return std::string(name_of(path)); }
-
-bool all_zeros(std::span<const std::byte> data) {
-  return std::all_of(data.begin(), data.end(), [](std::byte one) { return one == std::byte{0}; });
-}
 
 }  // namespace
 
@@ -61,8 +55,10 @@ Writer::Writer(const Folder* folder, Settings settings)
 
 Writer::~Writer() {
   // The job has failed, or else nothing is left. What has a journal stays for the next run.
+  for (const auto& file : unsynced_) remove_part(*file);
+  if (stage_) settle(*stage_);
   while (!targets_.empty()) {
-    if (targets_.begin()->second->journal) {
+    if (targets_.begin()->second->journal && !distrusted_) {
       targets_.erase(targets_.begin());
     } else {
       discard(targets_.begin()->first);
@@ -74,6 +70,7 @@ core::Examination Writer::inspect(const core::Page& page) {
   core::Examination found;
   found.wanted.assign(page.entries.size(), false);
   found.only_asked = settings_.only_ask;
+  check_folders(page);
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     if (!page.entries[i].exists()) continue;
     if (settings_.only_ask) {
@@ -86,13 +83,14 @@ core::Examination Writer::inspect(const core::Page& page) {
       lock_tree(told);
       const core::Entry moved = settings_.publish ? staged(told) : core::Entry{};
       const core::Entry& entry = settings_.publish ? moved : told;
+      stage_from(page, i, entry);
       if (entry.type == Type::kFile) {
         core::Ranges held;
         found.wanted[i] = wants_file(page.first + i, entry, held);
         if (!held.empty()) found.held.push_back({static_cast<std::uint32_t>(i), std::move(held)});
         continue;
       }
-      const Done done = make(entry);
+      const Done done = make(page.first + i, entry);
       if (entry.type == Type::kHardLink) continue;  // counted when it is made
       ++(entry.type == Type::kFolder ? found.folders : found.links_and_specials);
       if (done == Done::kInPlace) ++found.in_place;
@@ -109,6 +107,18 @@ core::Examination Writer::inspect(const core::Page& page) {
     base::note_activity();
   }
   return found;
+}
+
+// An honest manifest names each folder before what is in it. One that does not, so that a link takes a folder's place,
+// is refused before anything is made of its page.
+void Writer::check_folders(const core::Page& page) {
+  const auto hash = [](std::string_view path) { return base::checksum_of(std::as_bytes(std::span(path))); };
+  for (const core::Entry& entry : page.entries) {
+    const std::string_view above = parent_of(entry.path);
+    if (!above.empty() && !named_folders_.contains(hash(above)))
+      throw base::Error(Kind::kIntegrity, entry.path, 0, "is refused: the manifest names no folder for it");
+    if (entry.type == Type::kFolder) named_folders_.insert(hash(entry.path));
+  }
 }
 
 // The name by which the user knows it, whatever it has now.
@@ -182,12 +192,76 @@ void Writer::lock_tree(const core::Entry& entry) {
   trees_.try_emplace(entry.path, folder_->fd(), lock_name(entry.path), shown(entry));
 }
 
+// Whether all that is in the folder of this entry stands in this page, and is worth a stage. A listing has what is in a
+// folder side by side; an entry of another folder tells that it was all.
+bool Writer::can_stage(const core::Page& page, std::size_t first) const {
+  if (settings_.fsync || settings_.only_ask) return false;
+  const std::string_view above = parent_of(page.entries[first].path);
+  if (parent_of(above).empty()) return false;  // the name is that of a tree of --publish
+  std::size_t files = 0;
+  for (std::size_t i = first; i < page.entries.size(); ++i) {
+    const core::Entry& entry = page.entries[i];
+    if (parent_of(entry.path) != above) return files >= kLeastStaged;
+    if (entry.type == Type::kHardLink || !entry.exists()) continue;
+    if (entry.type != Type::kFile || entry.size >= kNamelessMost) return false;
+    ++files;
+  }
+  return false;
+}
+
+// Called for each entry, in their order.
+void Writer::stage_from(const core::Page& page, std::size_t first, const core::Entry& entry) {
+  const std::string_view above = parent_of(entry.path);
+  if (above == listed_folder_) return;
+  listed_folder_ = above;
+  if (stage_) settle(*std::exchange(stage_, nullptr));
+  if (!fresh_folders_.contains(listed_folder_) || !can_stage(page, first)) return;
+  stage_ = Stage::make(parent(listed_folder_), listed_folder_);
+}
+
+// One thing less that its stage waits for.
+void Writer::settle(Stage& stage) {
+  if (!stage.settled()) return;
+  try {
+    stage.show(shown(stage.path()));
+  } catch (const base::Error& error) {
+    const std::lock_guard lock(mutex_);
+    finished_.failures.push_back(error.failure());
+  }
+}
+
+// A run that was killed may have left files beside the folder `above`.
+void Writer::look_for_stage(const std::string& above) {
+  if (above == looked_beside_) return;
+  forget_left_stage();
+  looked_beside_ = above;
+  if (parent_of(above).empty()) return;
+  left_stage_above_ = parent(above);
+  left_stage_ = open_left_stage(*left_stage_above_, above);
+}
+
+void Writer::forget_left_stage() {
+  if (left_stage_) remove_left_stage(*left_stage_above_, looked_beside_);
+  left_stage_ = left_stage_above_ = nullptr;
+  looked_beside_.clear();
+}
+
+// What is whole there gets its name.
+bool Writer::rescue(const core::Entry& entry, const OpenFolder& folder, struct stat& status) {
+  const std::string name = leaf(entry.path);
+  return left_stage_ && fstatat(left_stage_->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+         is_in_place(entry, *left_stage_, status) &&
+         renameat(left_stage_->fd.get(), name.c_str(), folder.fd.get(), name.c_str()) == 0;
+}
+
 bool Writer::wants_file(std::uint64_t index, const core::Entry& entry, core::Ranges& held) {
   const std::string above(parent_of(entry.path));
   struct stat status = {};
   const bool fresh = !above.empty() && fresh_folders_.contains(above);
   const auto folder = fresh ? nullptr : parent(entry.path);
-  const bool exists = !fresh && fstatat(folder->fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  bool exists = !fresh && fstatat(folder->fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  if (!fresh) look_for_stage(above);
+  if (!exists && !fresh) exists = rescue(entry, *folder, status);
   if (exists && is_in_place(entry, *folder, status)) {
     if (!is_source_itself(status, entry)) renew_metadata(entry, *folder, status);
     if (is_journalled(entry)) tidy(entry, *folder);
@@ -201,6 +275,8 @@ bool Writer::wants_file(std::uint64_t index, const core::Entry& entry, core::Ran
   if (folder && !target->nameless && is_journalled(entry)) {
     look_for_journal(*target, *folder, held);
   }
+  if (stage_) stage_->expect();
+  target->stage = stage_;
   const std::lock_guard lock(mutex_);
   targets_.emplace(index, std::move(target));
   return true;
@@ -256,264 +332,6 @@ void Writer::renew_metadata(const core::Entry& entry, const OpenFolder& parent, 
   base::Fd fd(openat(parent.fd.get(), leaf(entry.path).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) throw failure(shown(entry), "its metadata can't be set");
   file::set_metadata(fd.get(), status, entry, settings_.metadata, false, shown(entry));
-}
-
-void Writer::open(Target& target) {
-  target.folder = parent(target.entry.path);
-  struct stat status = {};
-  if (target.replaces &&
-      fstatat(target.folder->fd.get(), leaf(target.entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-      S_ISDIR(status.st_mode)) {
-    throw base::system_error(Kind::kDestination, target.shown, EISDIR, "can't be replaced");
-  }
-  if (target.nameless && open_nameless(target)) return;
-  open_beside(target);
-}
-
-// False where the file system has no files without a name.
-bool Writer::open_nameless(Target& target) {
-  if (no_nameless_.load(std::memory_order_relaxed)) return false;
-  const mode_t mode = settings_.metadata.mode ? target.entry.mode & 0777U : 0666U;
-  target.fd = base::Fd(openat(target.folder->fd.get(), ".", O_RDWR | O_TMPFILE | O_CLOEXEC, mode));
-  if (target.fd.valid()) return true;
-  if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL) {
-    throw failure(target.shown, "can't be written");
-  }
-  no_nameless_.store(true, std::memory_order_relaxed);
-  return false;
-}
-
-void Writer::open_beside(Target& target) {
-  const int folder = target.folder->fd.get();
-  const std::string name = leaf(target.entry.path);
-  // The lock of its tree covers a small file.
-  if (!target.nameless && !target.lock) target.lock.emplace(folder, lock_name(name), target.shown);
-  target.temporary = temporary_name(name);
-  if (!target.recovered.empty()) return continue_part(target);
-  // The lock is ours, so what stands under this name was left by a run that was killed, or planted.
-  if (unlinkat(folder, target.temporary.c_str(), 0) != 0 && errno != ENOENT) {
-    throw failure(target.shown, "a leftover can't be removed");
-  }
-  const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  target.fd = base::Fd(openat(folder, target.temporary.c_str(), flags, 0600));
-  if (!target.fd.valid()) throw failure(target.shown, "can't be written");
-  target.made = true;
-  if (target.nameless) return;
-  if (!is_journalled(target.entry)) {
-    // Without its part an earlier run's says nothing.
-    static_cast<void>(unlinkat(folder, journal_name(name).c_str(), 0));
-    return;
-  }
-  target.journal.emplace(folder, journal_name(name), target.entry, target.fd.get(), settings_.fsync, target.shown);
-}
-
-void Writer::continue_part(Target& target) {
-  const int folder = target.folder->fd.get();
-  target.fd = base::Fd(openat(folder, target.temporary.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
-  if (!target.fd.valid()) throw failure(target.shown, "what an earlier run has left can't be opened");
-  target.made = true;
-  target.journal.emplace(folder, journal_name(leaf(target.entry.path)), target.fd.get(), settings_.fsync, target.shown,
-                         target.journal_bytes);
-}
-
-void Writer::written(std::uint64_t entry, core::Range range, const base::Digest& digest) {
-  const std::shared_ptr<Target> file = target(entry);
-  if (file->journal) file->journal->add(range, digest);
-}
-
-base::Digest Writer::held(std::uint64_t entry, core::Range range) {
-  const std::shared_ptr<Target> file = target(entry);
-  std::call_once(file->opened, [&] { open(*file); });
-  // Whole records are known; of one that only a part is asked for, that is read.
-  base::Digest sum;
-  std::vector<std::byte> leaf_bytes(static_cast<std::size_t>(base::kLeafSize));
-  for (const Journal::Record& record : file->recovered) {
-    const std::int64_t begin = std::max(record.range.begin, range.begin);
-    const std::int64_t end = std::min(record.range.end, range.end);
-    if (begin >= end) continue;
-    if (begin == record.range.begin && end == record.range.end) {
-      sum += record.digest;
-      continue;
-    }
-    for (std::int64_t at = begin; at < end; at += base::kLeafSize) {
-      const auto part = std::span(leaf_bytes).first(static_cast<std::size_t>(std::min(base::kLeafSize, end - at)));
-      if (pread(file->fd.get(), part.data(), part.size(), at) != static_cast<ssize_t>(part.size()))
-        throw failure(file->shown, "what an earlier run has left can't be read");
-      sum += base::digest_of(part, at);
-    }
-  }
-  return sum;
-}
-
-std::shared_ptr<Writer::Target> Writer::target(std::uint64_t entry) {
-  const std::lock_guard lock(mutex_);
-  return targets_.at(entry);
-}
-
-void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std::byte> data) {
-  const std::shared_ptr<Target> file = target(entry);
-  std::call_once(file->opened, [&] { open(*file); });
-  if (!file->entry.sparse) return write_at(file->fd.get(), offset, data, file->shown);
-  // Its holes are smaller than what travels.
-  while (!data.empty()) {
-    std::size_t length = std::min(kZeroPage, data.size());
-    const bool zeros = all_zeros(data.first(length));
-    while (length < data.size() &&
-           all_zeros(data.subspan(length, std::min(kZeroPage, data.size() - length))) == zeros) {
-      length += std::min(kZeroPage, data.size() - length);
-    }
-    if (zeros) {
-      leave_hole(*file, offset, static_cast<std::int64_t>(length));
-    } else {
-      write_at(file->fd.get(), offset, data.first(length), file->shown);
-    }
-    offset += static_cast<std::int64_t>(length);
-    data = data.subspan(length);
-  }
-}
-
-void Writer::hole(std::uint64_t entry, std::int64_t offset, std::int64_t length) {
-  const std::shared_ptr<Target> file = target(entry);
-  std::call_once(file->opened, [&] { open(*file); });
-  leave_hole(*file, offset, length);
-}
-
-// The file grows to its size when it is committed; but what an earlier run has written in vain may lie here.
-void Writer::leave_hole(const Target& target, std::int64_t offset, std::int64_t length) {
-  if (target.recovered.empty()) return;
-  if (fallocate(target.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0) return;
-  const std::vector<std::byte> zeros(static_cast<std::size_t>(std::min(length, base::kLeafSize)));
-  for (std::int64_t at = offset; at < offset + length; at += base::kLeafSize) {
-    const auto part = static_cast<std::size_t>(std::min(base::kLeafSize, offset + length - at));
-    write_at(target.fd.get(), at, std::span(zeros).first(part), target.shown);
-  }
-}
-
-void Writer::commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) {
-  const std::shared_ptr<Target> file = target(entry);
-  // An empty file may end before its nothing has been written.
-  std::call_once(file->opened, [&] { open(*file); });
-  if (file->entry.sparse && ftruncate(file->fd.get(), length) != 0) throw failure(file->shown, "can't be written");
-  if (settings_.read_back) read_back(*file, length, digest);
-  set_metadata(*file);
-  publish(*file);
-  const std::lock_guard lock(mutex_);
-  targets_.erase(entry);
-}
-
-std::optional<base::Digest> Writer::written_digest(std::uint64_t entry, std::int64_t length) {
-  const std::shared_ptr<Target> file = target(entry);
-  std::call_once(file->opened, [&] { open(*file); });
-  return digest_of_fd(file->fd.get(), length);
-}
-
-void Writer::read_back(const Target& target, std::int64_t length, const base::Digest& digest) const {
-  // What is still only in memory would read back well whatever the device made of it.
-  if (fdatasync(target.fd.get()) != 0) throw failure(target.shown, "fdatasync");
-  static_cast<void>(posix_fadvise(target.fd.get(), 0, 0, POSIX_FADV_DONTNEED));
-  const auto again = digest_of_fd(target.fd.get(), length);
-  if (base::interrupted() != 0)
-    throw base::Error(Kind::kDestination, target.shown, EINTR, "reading back was interrupted");
-  struct stat status = {};
-  if (fstat(target.fd.get(), &status) != 0) throw failure(target.shown, "can't be read back");
-  if (status.st_size != length || again != digest) {
-    throw base::Error(Kind::kIntegrity, target.shown, 0, "what was read back differs from what was written");
-  }
-}
-
-void Writer::set_metadata(const Target& target) const {
-  struct stat status = {};
-  // A file that was just made without a name has what it was made with: asking would be a call for each file.
-  const bool inherits = target.folder->gives_group || target.folder->gives_acl;
-  if (target.temporary.empty() && !inherits && (target.entry.mode & ~0777U) == 0) {
-    status.st_uid = user_;
-    status.st_gid = group_;
-    status.st_mode = (settings_.metadata.mode ? target.entry.mode & 0777U : 0666U) & ~mask_;
-  } else if (fstat(target.fd.get(), &status) != 0) {
-    throw failure(target.shown, "fstat");
-  }
-  core::Entry entry = {};
-  const core::Entry* what = &target.entry;
-  if (!settings_.metadata.mode) {
-    // As if the file had been made by any other program.
-    entry = target.entry;
-    entry.mode = 0666U & ~mask_;
-    what = &entry;
-  }
-  Metadata all = settings_.metadata;
-  all.mode = true;
-  file::set_metadata(target.fd.get(), status, *what, all, !target.folder->gives_acl, target.shown);
-}
-
-void Writer::publish(Target& target) {
-  if (settings_.fsync && fsync(target.fd.get()) != 0) throw failure(target.shown, "fsync");
-  if (target.temporary.empty()) link_nameless(target);
-  // A network file system may report a failed write only here.
-  if (const int error_number = target.fd.close(); error_number != 0) {
-    throw base::system_error(Kind::kDestination, target.shown, error_number, "closing failed");
-  }
-  if (target.temporary.empty()) return;
-  const int folder = target.folder->fd.get();
-  if (renameat(folder, target.temporary.c_str(), folder, leaf(target.entry.path).c_str()) != 0) {
-    throw failure(target.shown, "can't be put in place");
-  }
-  target.made = false;
-  // Without its part it says nothing: one that stays is harmless.
-  if (target.journal) static_cast<void>(unlinkat(folder, journal_name(leaf(target.entry.path)).c_str(), 0));
-}
-
-// Gives the file its name, or where something stands there already a temporary one, to be renamed.
-void Writer::link_nameless(Target& target) {
-  const int folder = target.folder->fd.get();
-  const std::string name = leaf(target.entry.path);
-  const auto link_as = [&](const std::string& as) {
-    // Root may link a descriptor itself; others by way of /proc (open(2), O_TMPFILE).
-    if (linkat(target.fd.get(), "", folder, as.c_str(), AT_EMPTY_PATH) == 0) return true;
-    if (errno != ENOENT && errno != EPERM) return false;
-    const std::string path = fmt::format("/proc/self/fd/{}", target.fd.get());
-    return linkat(AT_FDCWD, path.c_str(), folder, as.c_str(), AT_SYMLINK_FOLLOW) == 0;
-  };
-  if (!target.replaces) {
-    if (link_as(name)) return;
-    if (errno != EEXIST) throw failure(target.shown, "can't be put in place");
-  }
-  target.temporary = temporary_name(name);
-  if (unlinkat(folder, target.temporary.c_str(), 0) != 0 && errno != ENOENT) {
-    throw failure(target.shown, "a leftover can't be removed");
-  }
-  if (!link_as(target.temporary)) throw failure(target.shown, "can't be put in place");
-  target.made = true;
-}
-
-void Writer::discard(std::uint64_t entry) noexcept {
-  std::shared_ptr<Target> file;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = targets_.find(entry);
-    if (found == targets_.end()) return;
-    file = std::move(found->second);
-    targets_.erase(found);
-  }
-  if (file->journal && base::interrupted() != 0) {
-    // Whether it goes depends on whether all ranks live to agree that the job was interrupted.
-    const std::lock_guard lock(mutex_);
-    interrupted_.push_back(std::move(file));
-    return;
-  }
-  remove_part(*file);
-}
-
-void Writer::remove_interrupted() {
-  for (const auto& file : interrupted_) remove_part(*file);
-  interrupted_.clear();
-}
-
-void Writer::remove_part(Target& target) {
-  // Without the lock the name belongs to another run. A leftover that can't be removed is the next run's to replace.
-  if (!target.made) return;
-  static_cast<void>(unlinkat(target.folder->fd.get(), target.temporary.c_str(), 0));
-  if (target.journal)
-    static_cast<void>(unlinkat(target.folder->fd.get(), journal_name(leaf(target.entry.path)).c_str(), 0));
 }
 
 }  // namespace argosy::file

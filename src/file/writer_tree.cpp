@@ -3,10 +3,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
 #include <cstdio>
+#include <utility>
 
 #include "base/activity.h"
 #include "base/error.h"
@@ -52,6 +54,19 @@ bool leads_to(int folder, const std::string& name, const std::string& target) {
   return size >= 0 && target == std::string_view(there.data(), static_cast<std::size_t>(size));
 }
 
+// What is kept of a folder until it is filled.
+core::Entry folder_metadata(const core::Entry& entry) {
+  core::Entry kept;
+  kept.path = entry.path;
+  kept.type = Type::kFolder;
+  kept.mode = entry.mode;
+  kept.uid = entry.uid;
+  kept.gid = entry.gid;
+  kept.mtime = entry.mtime;
+  kept.attributes = entry.attributes;
+  return kept;
+}
+
 bool same_time(const struct stat& status, const core::Entry& entry) { return timestamp(status.st_mtim) == entry.mtime; }
 
 // The same kind of thing that leads to the same place.
@@ -64,18 +79,19 @@ bool is_same_thing(int folder, const std::string& name, const struct stat& statu
 
 }  // namespace
 
-Writer::Done Writer::make(const core::Entry& entry) {
-  if (entry.type == Type::kFolder) return make_folder(entry);
+Writer::Done Writer::make(std::uint64_t index, const core::Entry& entry) {
+  if (entry.type == Type::kFolder) return make_folder(index, entry);
   if (entry.type != Type::kHardLink) return make_other(entry);
   links_.push_back({entry.path, entry.link});
   return Done::kMade;
 }
 
 // Made open for its owner: it has to be filled, whatever its mode will be.
-Writer::Done Writer::make_folder(const core::Entry& entry) {
+Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) {
   const auto above = parent(entry.path);
   const std::string name = leaf(entry.path);
   Pending pending;
+  pending.index = index;
   pending.made = mkdirat(above->fd.get(), name.c_str(), 0700) == 0;
   if (!pending.made && errno != EEXIST) throw failure(shown(entry), "can't be made");
   if (pending.made) fresh_folders_.insert(entry.path);
@@ -91,16 +107,27 @@ Writer::Done Writer::make_folder(const core::Entry& entry) {
       throw failure(shown(entry), "can't be opened for writing");
     }
   }
-  pending.entry.path = entry.path;
-  pending.entry.type = Type::kFolder;
-  pending.entry.mode = entry.mode;
-  pending.entry.uid = entry.uid;
-  pending.entry.gid = entry.gid;
-  pending.entry.mtime = entry.mtime;
-  pending.entry.attributes = entry.attributes;
+  pending.entry = folder_metadata(entry);
   const Done done = pending.made ? Done::kMade : Done::kInPlace;
   pending_.push_back(std::move(pending));
   return done;
+}
+
+void Writer::lock_top(bool opens) {
+  struct stat status = {};
+  if (opens && geteuid() != 0 && fstat(folder_->fd(), &status) == 0 && (status.st_mode & S_IRWXU) != S_IRWXU &&
+      fchmod(folder_->fd(), (status.st_mode | S_IRWXU) & 07777U) != 0) {
+    throw failure(folder_->path(), "can't be opened for writing");
+  }
+  trees_.try_emplace("", folder_->fd(), lock_name("."), folder_->path());
+}
+
+void Writer::set_top(std::uint64_t index, const core::Entry& entry) {
+  Pending pending;
+  pending.index = index;
+  pending.entry = folder_metadata(entry);
+  pending.entry.path.clear();
+  pending_.push_back(std::move(pending));
 }
 
 Writer::Done Writer::make_other(const core::Entry& entry) {
@@ -214,11 +241,14 @@ void Writer::finish_folder(const Pending& pending) {
     what.mode = true;
   }
   file::set_metadata(folder->fd.get(), status, entry, what, pending.made && !folder->gives_acl, shown);
-  if (settings_.fsync && fsync(folder->fd.get()) != 0) throw failure(shown, "fsync of the folder");
+  if (settings_.fsync) unsynced_folders_.try_emplace(folder->device, folder);
 }
 
 Writer::Finished Writer::finish() {
-  Finished finished;
+  if (stage_) settle(*std::exchange(stage_, nullptr));
+  forget_left_stage();
+  sync_and_publish(std::exchange(unsynced_, {}));
+  Finished finished = std::move(finished_);
   for (const Link& link : links_) {
     try {
       make_link(link);
@@ -229,9 +259,13 @@ Writer::Finished Writer::finish() {
     base::note_activity();
   }
   links_.clear();
+  std::stable_sort(pending_.begin(), pending_.end(),
+                   [](const Pending& one, const Pending& other) { return one.index < other.index; });
   // What is in a folder comes behind it in a manifest: the other way round, each is left alone once it has its time.
   for (auto pending = pending_.rbegin(); pending != pending_.rend(); ++pending) {
     try {
+      // The lock lies in the folder that is to get its time.
+      if (pending->entry.path.empty()) trees_.clear();
       finish_folder(*pending);
     } catch (const base::Error& error) {
       finished.failures.push_back(error.failure());
@@ -239,6 +273,7 @@ Writer::Finished Writer::finish() {
     base::note_activity();
   }
   pending_.clear();
+  sync_folders(finished);
   return finished;
 }
 

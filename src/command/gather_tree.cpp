@@ -1,0 +1,93 @@
+#include "command/gather_tree.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <iterator>
+#include <utility>
+
+#include "base/error.h"
+#include "command/sources.h"
+#include "file/digest_file.h"
+#include "file/disk.h"
+#include "file/temporary.h"
+
+namespace argosy::command {
+
+namespace {
+
+using base::Kind;
+
+// A file that goes with its last descriptor.
+base::Fd open_nameless(int folder, const std::string& name, const std::string& shown) {
+  base::Fd fd(openat(folder, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
+  if (fd.valid()) return fd;
+  // Not every file system has such files.
+  const std::string temporary = file::temporary_name(name);
+  static_cast<void>(unlinkat(folder, temporary.c_str(), 0));
+  fd = base::Fd(openat(folder, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd.valid()) throw base::system_error(Kind::kDestination, shown, errno, "can't be written");
+  if (unlinkat(folder, temporary.c_str(), 0) != 0) {
+    throw base::system_error(Kind::kDestination, shown, errno, "can't be written");
+  }
+  return fd;
+}
+
+}  // namespace
+
+GatheredTree::GatheredTree(const std::string& above, std::string name, const GatherOptions& asked,
+                           const CommonOptions& common, std::int64_t size)
+    : above_(above, size),
+      name_(std::move(name)),
+      asked_(asked),
+      common_(common),
+      size_(size),
+      shown_(above_.shown(name_)) {
+  try {
+    struct stat status = {};
+    if (fstatat(above_.fd(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(status.st_mode)) {
+      throw base::system_error(Kind::kDestination, shown_, ENOTDIR, "can't be replaced by a folder");
+    }
+    fd_ = open_nameless(above_.fd(), name_, shown_);
+    file::take_room(fd_.get(), size_, shown_);
+  } catch (const base::Error&) {
+    above_.remove_made();
+    throw;
+  }
+}
+
+void GatheredTree::put(const core::Cell& cell, const core::Row& /*row*/, std::span<const std::byte> data) {
+  file::write_at(fd_.get(), cell.offset, data, shown_);
+}
+
+std::optional<base::Digest> GatheredTree::digest() const { return file::digest_of_fd(fd_.get(), size_); }
+
+file::Unpacked GatheredTree::unpack() {
+  // What is refused must not have begun.
+  file::check_tree(fd_.get(), size_, shown_);
+  struct stat status = {};
+  file::Writer::Settings how;
+  how.fsync = common_.fsync;
+  how.read_back = common_.read_back;
+  how.leave_same = true;
+  how.metadata = metadata_of(asked_.tree);
+  how.publish = fstatat(above_.fd(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
+  how.journals = false;
+  file::Writer writer(&above_, how);
+  file::Unpacked unpacked = file::unpack_tree(fd_.get(), size_, name_, writer, shown_);
+  file::Writer::Finished finished = writer.finish();
+  unpacked.files += static_cast<std::int64_t>(finished.hard_links);
+  std::move(finished.failures.begin(), finished.failures.end(), std::back_inserter(unpacked.failures));
+  if (writer.has_trees()) writer.publish_trees();
+  if (common_.fsync) above_.sync();
+  return unpacked;
+}
+
+void GatheredTree::leave(bool stays) {
+  fd_ = base::Fd();
+  if (!stays) above_.remove_made();
+}
+
+}  // namespace argosy::command

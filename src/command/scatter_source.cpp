@@ -1,0 +1,54 @@
+#include "command/scatter_source.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "command/sources.h"
+#include "file/beneath.h"
+
+namespace argosy::command {
+
+void ScatterSource::scan() {
+  auto named = resolve(asked_, options_.start_directory, surroundings_.open_standard_input);
+  file::Selection selection = selection_of(asked_.tree, options_.start_directory);
+  const auto first_folder = std::stable_partition(named.begin(), named.end(), [](const file::Named& one) {
+    return one.standard_input || !file::is_folder(one.path);
+  });
+  folders_.assign(first_folder, named.end());
+  named.erase(first_folder, named.end());
+  std::erase_if(folders_, [&](const file::Named& one) { return selection.filter.leaves_out(one.name, true); });
+  // A file's stripe has neither owner nor attributes.
+  selection.folders = false;
+  selection.metadata.attributes = false;
+  files_ = std::make_unique<file::Reader>(std::move(named), surroundings_.open_standard_input, std::move(selection));
+  files_->scan(false);
+  while (true) {
+    core::Listing listing = files_->next_entries();
+    failures_.insert(failures_.end(), listing.failures.begin(), listing.failures.end());
+    if (listing.entries.empty()) break;
+    entries_.insert(entries_.end(), listing.entries.begin(), listing.entries.end());
+  }
+  first_folder_ = entries_.size();
+  for (const file::Named& folder : folders_) entries_.push_back(file::folder_stream(folder.path, folder.name));
+}
+
+void ScatterSource::open_folder(std::size_t entry) {
+  folder_ = std::make_unique<file::Reader>(std::vector{folders_[entry - first_folder_]}, nullptr,
+                                           selection_of(asked_.tree, options_.start_directory));
+  const file::Reader::Totals totals = folder_->scan(false);
+  if (!totals.failures.empty()) throw base::Error(totals.failures.front());
+  pack_.emplace(*folder_);
+}
+
+core::Source& ScatterSource::bytes_of(std::size_t entry) {
+  if (is_folder(entry)) return *pack_;
+  // What was read in an earlier attempt is read again.
+  files_->adopt({0, entry, false, {entries_[entry]}});
+  return *files_;
+}
+
+std::vector<base::Failure> ScatterSource::take_failures() {
+  return pack_ ? pack_->take_failures() : std::vector<base::Failure>{};
+}
+
+}  // namespace argosy::command

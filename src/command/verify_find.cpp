@@ -1,0 +1,205 @@
+#include "command/verify_find.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <map>
+#include <set>
+#include <span>
+#include <unordered_set>
+#include <utility>
+
+#include "base/digest.h"
+#include "command/saved_manifest.h"
+#include "file/compare.h"
+#include "file/listing.h"
+
+namespace argosy::command {
+
+namespace {
+
+using base::Kind;
+
+constexpr std::int64_t kPart = 64 << 20;
+
+// Which path was the first of those that name the same file.
+class Names {
+ public:
+  const std::string& first(const file::Listing::Item& item) {
+    return names_.try_emplace({item.status.st_dev, item.status.st_ino}, item.path).first->second;
+  }
+
+ private:
+  std::map<std::pair<dev_t, ino_t>, std::string> names_;
+};
+
+class SideBySide final : public Finder {
+ public:
+  SideBySide(std::string a, std::string b, file::Metadata what)
+      : a_path_(std::move(a)), b_path_(std::move(b)), what_(what) {}
+
+  std::optional<Item> next(std::vector<base::Failure>& failures) override {
+    if (!a_) {
+      a_ = std::make_unique<file::Listing>(a_path_);
+      b_ = std::make_unique<file::Listing>(b_path_);
+      left_ = a_->next();
+      right_ = b_->next();
+      return top();
+    }
+    if (parts_) return part();
+    for (auto* side : {&left_, &right_}) {
+      if (*side && (*side)->failure) {
+        failures.push_back(*(*side)->failure);
+        *side = (side == &left_ ? *a_ : *b_).next();
+        return Item{};
+      }
+    }
+    if (!left_ && !right_) return std::nullopt;
+    if (!right_ || (left_ && file::comes_before(left_->path, right_->path)))
+      return only(left_, *a_, "only in the first");
+    if (!left_ || file::comes_before(right_->path, left_->path)) return only(right_, *b_, "only in the second");
+    return both();
+  }
+
+ private:
+  Item top() {
+    Item item;
+    struct stat a = {};
+    struct stat b = {};
+    if (fstat(a_->folders().base(), &a) != 0 || fstat(b_->folders().base(), &b) != 0)
+      throw base::system_error(Kind::kSource, a_path_, errno, "can't be read");
+    file::compare_status(file::entry_of({a_->folders(), {}}, a, a_path_),
+                         file::entry_of({b_->folders(), {}}, b, b_path_), what_, item.found);
+    item.attributes = what_.attributes;
+    return item;
+  }
+
+  static Item only(std::optional<file::Listing::Item>& side, file::Listing& listing, const char* where) {
+    Item item;
+    item.path = side->path;
+    item.found.emplace_back(where);
+    side = listing.next();
+    return item;
+  }
+
+  Item both() {
+    Item item;
+    item.path = left_->path;
+    const core::Entry a = file::entry_of({a_->folders(), left_->path}, left_->status, a_->shown(left_->path));
+    const core::Entry b = file::entry_of({b_->folders(), right_->path}, right_->status, b_->shown(right_->path));
+    file::compare_status(a, b, what_, item.found);
+    const bool several = left_->status.st_nlink > 1 || right_->status.st_nlink > 1;
+    if (several && a.type != core::Type::kFolder) {
+      const std::string& first_a = names_a_.first(*left_);
+      const std::string& first_b = names_b_.first(*right_);
+      if (first_a != first_b)
+        item.found.push_back(
+            fmt::format("links: the same file as {}, as {}", base::printable(first_a), base::printable(first_b)));
+    }
+    item.attributes = what_.attributes && a.type == b.type && a.type != core::Type::kSymlink;
+    if (a.type == core::Type::kFile && b.type == core::Type::kFile && a.size == b.size && a.size > 0) {
+      item.length = std::min(kPart, a.size);
+      if (a.size > kPart) {
+        parts_ = Item{};
+        parts_->path = item.path;
+        parts_->offset = kPart;
+        parts_->length = a.size - kPart;
+      }
+    }
+    left_ = a_->next();
+    right_ = b_->next();
+    return item;
+  }
+
+  Item part() {
+    Item item = *parts_;
+    item.length = std::min(kPart, parts_->length);
+    parts_->offset += item.length;
+    parts_->length -= item.length;
+    if (parts_->length == 0) parts_.reset();
+    return item;
+  }
+
+  std::string a_path_;
+  std::string b_path_;
+  file::Metadata what_;
+  std::unique_ptr<file::Listing> a_;
+  std::unique_ptr<file::Listing> b_;
+  std::optional<file::Listing::Item> left_;
+  std::optional<file::Listing::Item> right_;
+  std::optional<Item> parts_;  // of a large file, what is left
+  Names names_a_;
+  Names names_b_;
+};
+
+class LineByLine final : public Finder {
+ public:
+  LineByLine(std::string manifest, std::string directory)
+      : manifest_(std::move(manifest)), directory_(std::move(directory)) {}
+
+  std::optional<Item> next(std::vector<base::Failure>& failures) override {
+    if (!lines_.is_open()) begin();
+    std::string line;
+    if (std::getline(lines_, line)) {
+      const core::Entry entry = entry_of_line(line, manifest_);
+      Item item;
+      item.path = entry.path;
+      item.length = entry.type == core::Type::kFile ? entry.size : 0;
+      item.line = std::move(line);
+      named_.insert(base::checksum_of(std::as_bytes(std::span(item.path))));
+      tops_.insert(item.path.substr(0, item.path.find('/')));
+      return item;
+    }
+    if (lines_.bad()) throw base::system_error(Kind::kSource, manifest_, errno, "reading failed");
+    return not_named(failures);
+  }
+
+ private:
+  void begin() {
+    lines_.open(manifest_, std::ios::binary);
+    std::string head;
+    if (!lines_ || !std::getline(lines_, head))
+      throw base::system_error(Kind::kSource, manifest_, errno, "the manifest can't be read");
+    if (head != kManifestHead) throw base::Error(Kind::kSource, manifest_, 0, "is no manifest of argosy's");
+  }
+
+  // What lies beneath the folders of the manifest and is not in it.
+  std::optional<Item> not_named(std::vector<base::Failure>& failures) {
+    if (!listing_) listing_ = std::make_unique<file::Listing>(directory_);
+    while (auto found = listing_->next()) {
+      if (!tops_.contains(found->path.substr(0, found->path.find('/')))) continue;
+      Item item;
+      if (found->failure) {
+        failures.push_back(*found->failure);
+        return item;
+      }
+      if (named_.contains(base::checksum_of(std::as_bytes(std::span(found->path))))) continue;
+      item.path = found->path;
+      item.found.emplace_back("not in the manifest");
+      return item;
+    }
+    return std::nullopt;
+  }
+
+  std::string manifest_;
+  std::string directory_;
+  std::ifstream lines_;
+  std::unordered_set<std::uint64_t> named_;
+  std::set<std::string> tops_;
+  std::unique_ptr<file::Listing> listing_;
+};
+
+}  // namespace
+
+std::unique_ptr<Finder> find_side_by_side(std::string a, std::string b, file::Metadata what) {
+  return std::make_unique<SideBySide>(std::move(a), std::move(b), what);
+}
+
+std::unique_ptr<Finder> find_line_by_line(std::string manifest, std::string directory) {
+  return std::make_unique<LineByLine>(std::move(manifest), std::move(directory));
+}
+
+}  // namespace argosy::command
