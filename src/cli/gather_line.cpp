@@ -22,14 +22,14 @@ constexpr std::string_view kHelp =
        argosy gather --concat [OPTIONS] DIR OUT
 
 Brings a file or folder that argosy scatter has striped back together, as OUT
-on one rank's host. Every rank looks for shares in DIR/NAME.argosy; it does not matter
-which rank sees which, or how many ranks there are. Every chunk is checked, what
-is lost or damaged is made again from parity, the file's digest is compared, and
-OUT appears when all of it is there and right, or not at all. Where too much is
-lost, a list says what (exit 5).
+on one rank's host. Every rank looks for shares in DIR/NAME.argosy; it does not
+matter which rank sees which, or how many ranks there are. Every chunk is
+checked, what is lost or damaged is made again from parity, the file's digest
+is compared, and OUT appears when all of it is there and right, or not at all.
+Where too much is lost, a list says what (exit 5).
 
-A folder that was striped comes back as OUT, with everything that was in it; one
-that is there is added to. --no-owner and the like hold for it, too.
+A folder that was striped comes back as OUT, with everything that was in it;
+one that is there is added to. --no-owner and the like hold for it, too.
 
 In DIR, %h stands for any host's name, %r for any number and %% for a percent
 sign.
@@ -62,7 +62,7 @@ constexpr std::string_view kExamples =
 )";
 
 constexpr CommandLine::About kAbout = {
-    "gather", "bring together a striped file, or all ranks' files",
+    "gather", "bring back a striped file, or all ranks' files",
     "argosy gather [OPTIONS] DIR/NAME OUT\n       argosy gather --concat [OPTIONS] DIR OUT", kHelp, kExamples};
 
 // They say how folders are moved.

@@ -18,16 +18,16 @@ constexpr std::string_view kHelp =
 
 Compares two trees: A and B; or DIR as it is on every node; or DIR and what
 --save-manifest has written of a transfer into it. Contents, types,
-permissions, owners, modification times, links and extended attributes count. Prints a line
-for each difference. Ends with 0 where there is none, else with 1.
+permissions, owners, modification times, links and extended attributes count.
+Prints a line for each difference. Ends with 0 where there is none, else with 1.
 
 A and B are read by all ranks, and so is DIR with --manifest: each has to see
 them. FILE is read on rank 0's host.
 
 With --stripes every rank checks the shares of a striped file that it sees, all
 at once, and it is said whether the file can still be had, and how many more
-shares may be lost. Exit 0: all is right; 1: something is damaged or missing, and
-the file can be had; 5: it can't be had any more. In DIR, %h stands for any
+shares may be lost. Exit 0: all is right; 1: something is damaged or missing,
+and the file can be had; 5: it can't be had any more. In DIR, %h stands for any
 host's name, %r for any number and %% for a percent sign.
 )";
 

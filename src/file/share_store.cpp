@@ -107,6 +107,8 @@ void ShareStore::write(const core::Place& place, std::span<const std::byte> data
   if (__builtin_mul_overflow(place.position, settings_.chunk_size, &offset)) {
     throw base::system_error(Kind::kDestination, shown(share_name_), EFBIG, "can't be written");
   }
+  // The kernel writes to one file one at a time, and lets the others spin: here they sleep.
+  const std::lock_guard lock(writing_);
   write_at(share_.get(), offset, data, shown(share_name_));
 }
 

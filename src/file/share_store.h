@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -75,6 +76,7 @@ class ShareStore final : public core::ShareSink {
   base::Fd inside_;         // the temporary folder
   std::string share_name_;
   base::Fd share_;  // layout stripe
+  std::mutex writing_;
   base::Fd table_;
   base::Fd manifest_;
 };
