@@ -99,7 +99,7 @@ T number_in(const json& value, std::int64_t least, std::int64_t most) {
 }
 
 std::string generation_in(const json& value) {
-  const auto text = value.get<std::string>();
+  auto text = value.get<std::string>();
   require(text.size() == kGenerationDigits && from_hex(text).size() * 2 == kGenerationDigits,
           "a generation that is none");
   return text;

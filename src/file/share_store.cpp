@@ -28,11 +28,11 @@ base::Error failure(const std::string& shown, const char* what) {
 
 ShareStore::ShareStore(const Folder& folder, const std::string& name, Settings settings)
     : folder_(folder),
-      settings_(settings),
+      settings_(std::move(settings)),
       target_(name + core::kStripeSuffix),
       workplace_(stripe_name(target_)),
       temporary_(workplace_ + '/' + settings_.generation),
-      share_name_(core::share_name(settings.worker)) {}
+      share_name_(core::share_name(settings_.worker)) {}
 
 ShareStore::~ShareStore() {
   if (!made_ || published_) return;

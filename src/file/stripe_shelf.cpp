@@ -143,7 +143,9 @@ void StripeShelf::look_at(const std::string& path, bool own) {
   const std::size_t slash = path.rfind('/');
   const std::string workplace = path.substr(0, slash + 1) + stripe_name(path.substr(slash + 1));
   for (const std::string& name : names_in(AT_FDCWD, workplace)) {
-    const std::string finished = workplace + '/' + name;
+    std::string finished = workplace;
+    finished += '/';
+    finished += name;
     if (read_manifest(AT_FDCWD, finished)) look_into(finished, own, true);
   }
 }

@@ -22,6 +22,13 @@ namespace {
 
 using base::Kind;
 
+std::string beneath(const std::string& folder, const std::string& name) {
+  std::string path = folder;
+  path += '/';
+  path += name;
+  return path;
+}
+
 bool all_digits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -61,7 +68,7 @@ bool is_stripe_name(const std::string& name) {
 
 std::optional<core::StripeManifest> read_manifest(int folder, const std::string& name, std::string& text,
                                                   std::string& why) {
-  const std::string path = name + '/' + core::kManifestName;
+  const std::string path = beneath(name, core::kManifestName);
   const base::Fd fd(openat(folder, path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) {
     why = errno == ENOENT ? "is missing"
@@ -95,7 +102,7 @@ std::vector<std::string> names_in(int folder, const std::string& name) {
 }
 
 bool is_needed(int folder, const std::string& workplace, const std::string& name) {
-  const auto here = read_manifest(folder, workplace + '/' + name);
+  const auto here = read_manifest(folder, beneath(workplace, name));
   if (!here) return false;
   const std::string target = here->file.path + core::kStripeSuffix;
   if (stripe_name(target) != workplace) return false;
@@ -106,7 +113,7 @@ bool is_needed(int folder, const std::string& workplace, const std::string& name
 void tidy_workplace(int folder, const std::string& workplace) noexcept {
   for (const std::string& name : names_in(folder, workplace)) {
     if (is_needed(folder, workplace, name)) continue;
-    const std::string path = workplace + '/' + name;
+    const std::string path = beneath(workplace, name);
     if (unlinkat(folder, path.c_str(), 0) != 0) remove_stripe_folder(folder, path);
   }
   static_cast<void>(unlinkat(folder, workplace.c_str(), AT_REMOVEDIR));
@@ -114,7 +121,7 @@ void tidy_workplace(int folder, const std::string& workplace) noexcept {
 
 void remove_stripe_folder(int folder, const std::string& name) noexcept {
   for (const std::string& one : names_in(folder, name)) {
-    static_cast<void>(unlinkat(folder, (name + '/' + one).c_str(), 0));
+    static_cast<void>(unlinkat(folder, beneath(name, one).c_str(), 0));
   }
   static_cast<void>(unlinkat(folder, name.c_str(), AT_REMOVEDIR));
 }
@@ -154,7 +161,7 @@ void settle_stripe(const Folder& folder, const core::StripeManifest& meant) {
   const auto in_place = read_manifest(folder.fd(), target);
   if (!in_place || in_place->created < meant.created) {
     for (const std::string& name : names_in(folder.fd(), workplace)) {
-      const std::string path = workplace + '/' + name;
+      const std::string path = beneath(workplace, name);
       const auto here = read_manifest(folder.fd(), path);
       if (!here || here->generation != meant.generation) continue;
       put_stripe_in_place(folder.fd(), path, target, folder.shown(target));
@@ -180,7 +187,7 @@ void remove_replaced(const std::string& path, const std::set<std::string>& gener
   const auto left = [&] {
     std::vector<std::string> paths;
     for (const std::string& name : names_in(folder.get(), workplace)) {
-      if (is_replaced(workplace + '/' + name)) paths.push_back(workplace + '/' + name);
+      if (is_replaced(beneath(workplace, name))) paths.push_back(beneath(workplace, name));
     }
     return paths;
   };
