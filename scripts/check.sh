@@ -3,15 +3,18 @@
 #   release, mpich   everything: unit, multi-rank, end-to-end, fault injection, lab
 #   asan             unit and multi-rank tests under AddressSanitizer and UBSan
 #   tsan             unit tests under ThreadSanitizer
+#   fuzz             libFuzzer harnesses (test/fuzz), a minute each; ARGOSY_FUZZ_SECONDS says how long
 # Closes with "N passed, N failed" (", N skipped" behind it, if any) and ends with 1 when anything failed.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." || exit 1
 source scripts/packages.sh
-install_packages build mpich test || exit 1
+presets=("$@")
+((${#presets[@]})) || presets=(release mpich asan tsan fuzz)
+groups=(build mpich test)
+[[ " ${presets[*]} " == *" fuzz "* ]] && groups+=(fuzz)
+install_packages "${groups[@]}" || exit 1
 
 jobs=${ARGOSY_JOBS:-$(nproc)}
-presets=("$@")
-((${#presets[@]})) || presets=(release mpich asan tsan)
 passed=0 failed=0 skipped=0
 
 # count FILE: adds what a JUnit file of ctest says to the sums, and names what failed or was skipped.

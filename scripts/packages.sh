@@ -1,5 +1,5 @@
 # The Debian packages that argosy needs, in one place, and how to get them. Sourced by check.sh, demo.sh and .ci/run:
-#   install_packages build|mpich|test|lint|bench ...     installs what is missing of these groups, and only that.
+#   install_packages build|mpich|test|fuzz|lint|bench ...     installs what is missing of these groups, and only that.
 # Works as root and as a user with sudo; runs apt-get only when something is missing.
 
 declare -A argosy_packages=(
@@ -8,6 +8,7 @@ declare -A argosy_packages=(
            libbenchmark-dev"
   [mpich]="libmpich-dev mpich"
   [test]="python3 python3-pytest python3-pytest-xdist python3-httpbin nginx-light openssl iproute2 util-linux"
+  [fuzz]="clang libclang-rt-14-dev"
   [lint]="clang-format clang-tidy"
   [bench]="aria2 curl rsync iperf3 python3-mpi4py python3-matplotlib"
 )

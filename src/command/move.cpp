@@ -242,11 +242,24 @@ class Move {
       return status;
     };
     phase.sample = [&](double passed) { transfer.sample(passed); };
-    const mpi::Verdict all = phases_.run(phase);
+    const mpi::Verdict all = run_transfer(phase);
     interrupted_ = all.interrupted;
     failed_ = all.failed;
     tell(transfer);
     tell_times(transfer);
+  }
+
+  mpi::Verdict run_transfer(const Phase& phase) {
+    try {
+      return phases_.run(phase);
+    } catch (const base::Error& error) {
+      if (error.failure().kind != Kind::kIntegrity) throw;
+      // A peer broke the protocol: what it has sent so far is no ground to go on from.
+      if (sink_) sink_->distrust();
+      sink_.reset();
+      if (folder_) folder_->remove_made();
+      throw;
+    }
   }
 
   mpi::Verdict verdict(const engine::Transfer& transfer) const {
@@ -310,7 +323,8 @@ class Move {
     if (sink_) {
       sink_->remove_interrupted();
       file::Writer::Finished finished = sink_->finish();
-      report_.files += static_cast<std::int64_t>(finished.hard_links);
+      report_.files += static_cast<std::int64_t>(finished.hard_links) - finished.files_lost;
+      report_.bytes -= finished.bytes_lost;
       failures = std::move(finished.failures);
       show_trees(failures);
       sink_.reset();

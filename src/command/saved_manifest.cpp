@@ -118,10 +118,23 @@ void RecordedSource::close(std::uint64_t entry) {
   try {
     source_.close(entry);
   } catch (const base::Error&) {
-    const std::lock_guard lock(mutex_);
-    open_.erase(entry);
+    leave_out(entry);
     throw;
   }
+}
+
+bool RecordedSource::read_whole(std::uint64_t entry, std::span<std::byte> into) {
+  try {
+    return source_.read_whole(entry, into);
+  } catch (const base::Error&) {
+    leave_out(entry);
+    throw;
+  }
+}
+
+void RecordedSource::leave_out(std::uint64_t entry) {
+  const std::lock_guard lock(mutex_);
+  open_.erase(entry);
 }
 
 void RecordedSource::skip(std::uint64_t index) {

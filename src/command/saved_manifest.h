@@ -36,6 +36,7 @@ class RecordedSource final : public core::Source {
   std::size_t read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) override {
     return source_.read(entry, offset, into);
   }
+  bool read_whole(std::uint64_t entry, std::span<std::byte> into) override;
   core::Region region(std::uint64_t entry, std::int64_t offset, std::int64_t length) override {
     return source_.region(entry, offset, length);
   }
@@ -47,6 +48,7 @@ class RecordedSource final : public core::Source {
 
  private:
   void write_out();
+  void leave_out(std::uint64_t entry);
 
   core::Source& source_;
   std::string path_;

@@ -101,6 +101,8 @@ std::optional<ChunkView> open_chunk(std::span<const std::byte> message, std::str
   view.head.stream_bytes = reader.get<std::int64_t>();
   view.head.stream_entries = reader.get<std::uint64_t>();
   const auto flags = reader.get<std::uint32_t>();
+  const auto spare = reader.get<std::uint32_t>();
+  const auto spare_too = reader.get<std::uint64_t>();
   if (magic != kMagic || version != kVersion || view.head.records > kRecordsAChunk) return std::nullopt;
   const std::uint64_t expected = kHeadBytes + std::uint64_t{view.head.payload} + view.head.records * kRecordBytes;
   if (message.size() != expected) return std::nullopt;
@@ -108,20 +110,24 @@ std::optional<ChunkView> open_chunk(std::span<const std::byte> message, std::str
   if (base::Reader(message.subspan(kChecksumAt, 8)).get<std::uint64_t>() != checksum(message.first(kHeadBytes), tail))
     return std::nullopt;
 
-  why = "a chunk is refused: its records are impossible";
+  const auto require = [](bool possible, const char* what) {
+    if (!possible) throw base::Error(base::Kind::kIntegrity, {}, 0, std::string("a chunk is refused: ") + what);
+  };
+  constexpr const char* kRecords = "its records are impossible";
   view.head.last = (flags & 1U) != 0;
   view.payload = message.subspan(kHeadBytes, view.head.payload);
   view.records.resize(view.head.records);
   base::Reader records(tail);
   std::uint64_t data = 0;
   for (Record& record : view.records) {
-    if (!get_record(records, record)) return std::nullopt;
+    require(get_record(records, record), kRecords);
     if (record.kind == Record::Kind::kData) {
-      if (static_cast<std::uint64_t>(record.length) > view.head.payload - data) return std::nullopt;
+      require(static_cast<std::uint64_t>(record.length) <= view.head.payload - data, kRecords);
       data += static_cast<std::uint64_t>(record.length);
     }
   }
-  if (flags > 1 || data != view.head.payload || view.head.stream_bytes < 0) return std::nullopt;
+  require(data == view.head.payload, kRecords);
+  require(flags <= 1 && spare == 0 && spare_too == 0 && view.head.stream_bytes >= 0, "its head is impossible");
   why.clear();
   return view;
 }

@@ -63,8 +63,8 @@ std::span<std::byte> payload_of(std::span<std::byte> slot, std::int64_t chunk_si
 // most kRecordsAChunk; head.records is set from them.
 std::size_t seal_chunk(std::span<std::byte> slot, Head head, std::span<const Record> records);
 
-// The chunk in `message`, or nothing where it is damaged or says what no honest peer says; `why` then says what. The
-// payload's own bytes are not looked at: that is verify's work.
+// The chunk in `message`, or nothing where it is damaged; `why` then says what. Throws base::Error (kIntegrity) where
+// it is whole and says what no honest peer says. The payload's own bytes are not looked at: that is verify's work.
 std::optional<ChunkView> open_chunk(std::span<const std::byte> message, std::string& why);
 
 }  // namespace argosy::core

@@ -50,6 +50,9 @@ class Source {
   // Reads all of `into` at `offset`; fewer bytes only at the end of an open-ended entry. Blocks. Several extents at
   // once, of an open-ended entry one after another.
   virtual std::size_t read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) = 0;
+  // All of a small entry (`into` is as long) in one visit, which closes it: read() and close() in one. False, and
+  // nothing done, where it has to be read with these. Blocks.
+  virtual bool read_whole(std::uint64_t /*entry*/, std::span<std::byte> /*into*/) { return false; }
   // What begins at `offset` of a file, up to `length` bytes; the answer's length is a multiple of base::kLeafSize, or
   // `length`. Blocks. Several at once.
   virtual Region region(std::uint64_t /*entry*/, std::int64_t /*offset*/, std::int64_t length) {
@@ -88,6 +91,11 @@ class Sink {
   // Everything has been written and its digest is right: makes the whole file visible under its name. `digest` is what
   // a second reading must give.
   virtual void commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) = 0;
+  // A file that came in one go, and whose digest is right: write() and commit() in one.
+  virtual void put(std::uint64_t entry, std::span<const std::byte> data, const base::Digest& digest) {
+    write(entry, 0, data);
+    commit(entry, static_cast<std::int64_t>(data.size()), digest);
+  }
   // Takes away what there is of a file that will not be whole.
   virtual void discard(std::uint64_t entry) noexcept = 0;
 };

@@ -91,6 +91,7 @@ std::string get_entry(base::Reader& reader, Entry& entry) {
   if (!reader.ok()) return "it ends early";
   if (!is_safe_path(entry.path)) return "a path leads out of the destination";
   if (entry.size < kMissing) return "a size is negative";
+  if (entry.size > kLargestFile) return "a size is larger than any file's";
   if (type >= kTypes) return "an entry's type is unknown";
   if (entry.type != Type::kFile && entry.size > 0) return "a size is one that only a file has";
   if (!is_safe_link(entry.type, entry.link)) return "a link leads out of the destination";
@@ -112,7 +113,8 @@ bool get_held(base::Reader& reader, Answer& answer) {
     held.entry = reader.get<std::uint32_t>();
     const auto ranges = reader.get<std::uint32_t>();
     all += ranges;
-    if (!reader.ok() || all > kRangesAnAnswer || held.entry >= answer.wanted.size() || !answer.wanted[held.entry])
+    if (!reader.ok() || ranges == 0 || all > kRangesAnAnswer || held.entry >= answer.wanted.size() ||
+        !answer.wanted[held.entry])
       return false;
     if (!answer.held.empty() && answer.held.back().entry >= held.entry) return false;
     for (std::uint32_t j = 0; j < ranges; ++j) {
@@ -201,7 +203,7 @@ std::optional<Page> decode_page(std::span<const std::byte> bytes, std::string& w
   const auto last = reader.get<std::uint8_t>();
   page.last = last == 1;
   const auto count = reader.get<std::uint32_t>();
-  if (!reader.ok() || last > 1 || count > kEntriesAPage) {
+  if (!reader.ok() || last > 1 || count > kEntriesAPage || (page.last && count > 0)) {
     why = "a manifest page's head is impossible";
     return std::nullopt;
   }

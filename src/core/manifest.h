@@ -26,6 +26,9 @@ struct Timestamp {
   friend bool operator==(const Timestamp&, const Timestamp&) = default;
 };
 
+// Of a file, in bytes: where its last chunk ends is still a number.
+inline constexpr std::int64_t kLargestFile = INT64_MAX - (std::int64_t{1} << 30);
+
 // The size of a source that is missing. No other size is negative.
 inline constexpr std::int64_t kMissing = -1;
 

@@ -12,7 +12,7 @@ constexpr std::size_t kChecksum = 8;
 
 Receipt& Receipt::operator+=(const Receipt& other) {
   chunks += other.chunks;
-  bytes += other.bytes;
+  bytes = other.bytes > INT64_MAX - bytes ? INT64_MAX : bytes + other.bytes;
   files += other.files;
   failed.insert(failed.end(), other.failed.begin(), other.failed.end());
   stopped += other.stopped;
@@ -48,7 +48,8 @@ std::optional<Receipt> decode_receipt(std::span<const std::byte> bytes) {
   const auto flags = reader.get<std::uint8_t>();
   receipt.last = flags == 1;
   const auto count = reader.get<std::uint32_t>();
-  if (!reader.ok() || flags > 1 || count > kFailuresAReceipt || reader.left() != std::size_t{count} * 8)
+  if (!reader.ok() || flags > 1 || receipt.bytes < 0 || count > kFailuresAReceipt ||
+      reader.left() != std::size_t{count} * 8)
     return std::nullopt;
   receipt.failed.resize(count);
   for (std::uint64_t& entry : receipt.failed) entry = reader.get<std::uint64_t>();

@@ -19,6 +19,7 @@ using nlohmann::json;
 
 constexpr int kVersion = 1;
 constexpr std::size_t kGenerationDigits = 32;
+constexpr int kDeepest = 8;  // of what argosy writes: 3
 
 std::string to_hex(std::string_view bytes) {
   std::string text;
@@ -177,7 +178,11 @@ std::string encode_stripe_manifest(const StripeManifest& manifest) {
 std::optional<StripeManifest> decode_stripe_manifest(std::string_view text, std::string& why) {
   try {
     require(text.size() <= kLongestStripeManifest, "too long");
-    json document = json::parse(text);
+    // Writing it again, for the checksum, takes stack for each level.
+    json document = json::parse(text, [](int depth, json::parse_event_t, const json&) {
+      require(depth <= kDeepest, "too deep");
+      return true;
+    });
     require(document.is_object() && document.contains("checksum"), "no checksum");
     const std::string sum = document.at("checksum").get<std::string>();
     document.erase("checksum");

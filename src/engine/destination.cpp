@@ -76,6 +76,8 @@ void Destination::examine_next() {
       [this, task] {
         --tasks_;
         examining_ = false;
+        // What no honest peer says is no matter of this destination alone.
+        if (task->failure && task->failure->kind == base::Kind::kIntegrity) throw base::Error(*task->failure);
         if (task->failure) {
           // The destination as a whole can't be used: no entry of the page is wanted.
           failures_.push_back(*task->failure);
@@ -121,7 +123,7 @@ void Destination::arrived(Arrival arrival) {
   if (given_up_) return;
   if (!arrival.view) return give_up(arrival.why);
   const core::ChunkView& view = *arrival.view;
-  if (const std::string why = refuse(view); !why.empty()) return give_up(why);
+  refuse(view);
   ++receipt_.chunks;
   stream_bytes_ += view.head.payload;
   const core::Head head = view.head;
@@ -141,20 +143,22 @@ void Destination::arrived(Arrival arrival) {
   if (head.last) last_ = head;
 }
 
-std::string Destination::refuse(const core::ChunkView& view) {
+// Throws where it says what no honest peer says.
+void Destination::refuse(const core::ChunkView& view) {
+  const auto require = [](bool possible, const std::string& path, const char* what) {
+    if (!possible) throw base::Error(integrity(path, std::string("a chunk is refused: it carries ") + what));
+  };
   for (const core::Record& record : view.records) {
     const auto found = files_.find(record.entry);
-    if (record.entry >= entries_) return "a chunk is refused: it carries a file that no manifest page names";
+    require(record.entry < entries_, {}, "a file that no manifest page names");
     if (found == files_.end()) continue;
     File& file = found->second;
     if (record.kind == core::Record::Kind::kEnd) continue;
     const std::int64_t size = file.open_ended ? INT64_MAX : file.size;
-    if (record.offset + record.length > size) return "a chunk is refused: it carries more of a file than its size";
-    if (record.length > 0 && !file.seen.add({record.offset, record.offset + record.length})) {
-      return "a chunk is refused: it carries a part of a file again";
-    }
+    require(record.offset + record.length <= size, file.path, "more of a file than its size");
+    require(record.length == 0 || file.seen.add({record.offset, record.offset + record.length}), file.path,
+            "a part of a file again");
   }
-  return {};
 }
 
 std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view, bool own) {
@@ -209,8 +213,18 @@ void Destination::work(Job& job) noexcept {
                                                     job.record.offset + job.record.length));
       return;
     }
+    const bool whole = job.end.has_value();
+    if (whole && base::close_digest(digest, job.record.length) != job.end->digest) {
+      job.failure = integrity(job.path, "the digest differs from the source's");
+      return;
+    }
     const Timed writing(workers_.meter(), Work::kDisk);
     const core::Range range{job.record.offset, job.record.offset + job.record.length};
+    if (whole && job.record.kind == core::Record::Kind::kData) {
+      sink_.put(job.record.entry, job.data, job.end->digest);
+      base::note_activity();
+      return;
+    }
     if (job.record.kind == core::Record::Kind::kHole) {
       sink_.hole(job.record.entry, range.begin, job.record.length);
     } else {
@@ -219,12 +233,7 @@ void Destination::work(Job& job) noexcept {
     base::note_activity();
     // What is a part of its file may be all that is left of a run.
     if (job.told >= 0 && job.record.length < job.told) sink_.written(job.record.entry, range, digest);
-    if (!job.end) return;
-    if (base::close_digest(digest, job.record.length) != job.end->digest) {
-      job.failure = integrity(job.path, "the digest differs from the source's");
-      return;
-    }
-    sink_.commit(job.record.entry, job.end->length, job.end->digest);
+    if (whole) sink_.commit(job.record.entry, job.end->length, job.end->digest);
   } catch (const base::Error& error) {
     job.failure = error.failure();
   }

@@ -3,7 +3,8 @@
 //
 // Whatever fails, it goes on receiving, and drops what it can't use: the communication never depends on a disk. A chunk
 // whose head or records are damaged makes everything uncommitted suspect: it asks the origin to stop, and commits no
-// more.
+// more. What is whole and says what no honest peer says ends the job: arrived() throws base::Error (kIntegrity), and so
+// does draining the I/O threads after the sink has refused a page.
 #pragma once
 
 #include <cstdint>
@@ -85,7 +86,7 @@ class Destination {
 
   void examine_next();
   void examined(const core::Page& page, core::Examination examination);
-  std::string refuse(const core::ChunkView& view);
+  void refuse(const core::ChunkView& view);
   std::vector<Job> prepare(const core::ChunkView& view, bool own);
   void work(Job& job) noexcept;
   void worked(const std::vector<Job>& jobs);

@@ -157,7 +157,8 @@ void Origin::close_unread(std::vector<std::uint64_t> entries, bool unwanted) {
 }
 
 void Origin::received(const core::Receipt& receipt) {
-  counts_.bytes_delivered += receipt.bytes;
+  // A hostile peer may say anything; what it says must not wrap.
+  counts_.bytes_delivered += std::min(receipt.bytes, INT64_MAX - counts_.bytes_delivered);
   counts_.files_delivered += receipt.files;
   for (const std::uint64_t entry : receipt.failed) {
     // Once nobody can take it any more, the rest need not be read.

@@ -101,6 +101,7 @@ class Origin {
   bool plan();
   std::size_t timed_read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) const;
   void read_chunk(Fill& fill) const;
+  bool read_whole(Fill& fill, const core::Extent& extent, core::Record& end) const;
   void read_extent(Fill& fill, const core::Extent& extent, std::size_t room) const;
   void close_unread(std::vector<std::uint64_t> entries, bool unwanted);
   void chunk_read(std::uint64_t chunk, Fill fill);

@@ -12,6 +12,26 @@ std::size_t Origin::timed_read(std::uint64_t entry, std::int64_t offset, std::sp
   return source_.read(entry, offset, into);
 }
 
+// A small file without holes is opened, read and closed in one visit.
+bool Origin::read_whole(Fill& fill, const core::Extent& extent, core::Record& end) const {
+  const auto length = static_cast<std::size_t>(extent.length);
+  const auto into = core::payload_of(pool_.bytes(fill.slot), settings_.chunk_size).subspan(fill.payload, length);
+  {
+    const Timed timed(workers_.meter(), Work::kSource);
+    if (!source_.read_whole(extent.entry, into)) return false;
+  }
+  core::Record part;
+  part.entry = extent.entry;
+  part.length = extent.length;
+  part.digest = timed_digest(workers_.meter(), into, 0);
+  fill.payload += static_cast<std::uint32_t>(length);
+  fill.records.push_back(part);
+  end.length = part.length;
+  end.digest = base::close_digest(part.digest, part.length);
+  fill.records.push_back(end);
+  return true;
+}
+
 // Reads one extent; `room` records are free for what lies between its holes.
 void Origin::read_extent(Fill& fill, const core::Extent& extent, std::size_t room) const {
   const auto payload = core::payload_of(pool_.bytes(fill.slot), settings_.chunk_size);
@@ -21,6 +41,7 @@ void Origin::read_extent(Fill& fill, const core::Extent& extent, std::size_t roo
   end.kind = core::Record::Kind::kEnd;
   end.entry = extent.entry;
   try {
+    if (extent.small && read_whole(fill, extent, end)) return;
     std::int64_t done = 0;
     // An empty file is read too: that tells whether it can be.
     bool first = true;

@@ -61,6 +61,11 @@ std::string_view parent_of(std::string_view path) {
   return slash == std::string_view::npos ? std::string_view{} : path.substr(0, slash);
 }
 
+std::shared_ptr<const OpenFolder> open_in(const OpenFolder& above, const std::string& name) {
+  const int fd = openat(above.fd.get(), name.c_str(), kFlags);
+  return fd < 0 ? nullptr : look_at(fd);
+}
+
 std::shared_ptr<const OpenFolder> Folders::find(const std::string& path) {
   const std::lock_guard lock(mutex_);
   const auto found = by_path_.find(path);

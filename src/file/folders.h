@@ -31,6 +31,10 @@ struct OpenFolder {
 std::string_view name_of(std::string_view path);
 std::string_view parent_of(std::string_view path);
 
+// The folder called `name` in `above`, never through a symbolic link. Null, with errno set, where there is none.
+// Blocks.
+std::shared_ptr<const OpenFolder> open_in(const OpenFolder& above, const std::string& name);
+
 class Folders {
  public:
   // `base` is open for as long as this lives.

@@ -35,8 +35,9 @@ std::string path_through(int folder, const std::string& name) {
 // True when this thread now stands in `folder`. No call lists attributes by folder and name, and the way through /proc
 // takes three times as long; a thread that shares its working folder with no other can simply go there.
 bool go_to(int folder) {
-  if (folder == AT_FDCWD || gettid() == getpid()) return false;
-  thread_local const bool kOwnFolder = unshare(CLONE_FS) == 0;
+  if (folder == AT_FDCWD) return false;
+  // Never the main thread, whose working folder others look at.
+  thread_local const bool kOwnFolder = gettid() != getpid() && unshare(CLONE_FS) == 0;
   return kOwnFolder && fchdir(folder) == 0;
 }
 

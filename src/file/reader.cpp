@@ -88,6 +88,9 @@ core::Entry Reader::look_at(const Named& named) {
     entry.error_number = EINVAL;
     failures_.push_back(
         {base::Kind::kSource, named.shown, -1, {}, EINVAL, "is not a regular file or a folder (standard input is -)"});
+  } else if (status.st_size > core::kLargestFile) {
+    entry.error_number = EFBIG;
+    failures_.push_back(base::system_error(base::Kind::kSource, named.shown, EFBIG, "can't be read").failure());
   } else if (::access(named.path.c_str(), R_OK) != 0) {
     entry.error_number = errno;
     failures_.push_back(base::system_error(base::Kind::kSource, named.shown, errno, "can't be read").failure());
@@ -286,9 +289,12 @@ core::Region Reader::region(std::uint64_t entry, std::int64_t offset, std::int64
 }
 
 std::size_t Reader::read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) {
-  const std::shared_ptr<Item> one = opened(entry);
-  const bool standard_input = one->standard_input();
-  const int fd = one->fd.get();
+  return read_from(*opened(entry), offset, into);
+}
+
+std::size_t Reader::read_from(const Item& item, std::int64_t offset, std::span<std::byte> into) {
+  const bool standard_input = item.standard_input();
+  const int fd = item.fd.get();
   std::size_t done = 0;
   while (done < into.size()) {
     const auto rest = into.subspan(done);
@@ -296,10 +302,10 @@ std::size_t Reader::read(std::uint64_t entry, std::int64_t offset, std::span<std
     const ssize_t got = standard_input ? ::read(fd, rest.data(), rest.size())
                                        : ::pread(fd, rest.data(), rest.size(), offset + static_cast<off_t>(done));
     if (got < 0 && (errno == EINTR || (standard_input && errno == EAGAIN))) continue;
-    if (got < 0) throw base::system_error(base::Kind::kSource, one->shown(), errno, "reading failed");
+    if (got < 0) throw base::system_error(base::Kind::kSource, item.shown(), errno, "reading failed");
     if (got == 0 && standard_input) break;
     if (got == 0) {
-      throw base::Error(base::Kind::kSource, one->shown(), 0, "changed while it was read: it became shorter");
+      throw base::Error(base::Kind::kSource, item.shown(), 0, "changed while it was read: it became shorter");
     }
     done += static_cast<std::size_t>(got);
     base::note_activity();
@@ -307,15 +313,34 @@ std::size_t Reader::read(std::uint64_t entry, std::int64_t offset, std::span<std
   return done;
 }
 
-void Reader::close(std::uint64_t entry) {
+// Each lock and each look at the table costs as much as a system call once two threads want them.
+bool Reader::read_whole(std::uint64_t entry, std::span<std::byte> into) {
   std::shared_ptr<Item> one;
   {
     const std::lock_guard lock(mutex_);
     const auto found = items_.find(entry);
-    if (found == items_.end()) return;
+    if (found == items_.end() || found->second->entry.sparse || found->second->standard_input()) return false;
     one = std::move(found->second);
     items_.erase(found);
   }
+  open_file(*one);
+  read_from(*one, 0, into);
+  check_unchanged(*one);
+  return true;
+}
+
+std::shared_ptr<Reader::Item> Reader::take(std::uint64_t entry) {
+  const std::lock_guard lock(mutex_);
+  const auto found = items_.find(entry);
+  if (found == items_.end()) return nullptr;
+  std::shared_ptr<Item> one = std::move(found->second);
+  items_.erase(found);
+  return one;
+}
+
+void Reader::close(std::uint64_t entry) {
+  const std::shared_ptr<Item> one = take(entry);
+  if (!one) return;
   if (!one->fd.valid() || one->standard_input()) return;
   check_unchanged(*one);
 }

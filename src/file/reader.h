@@ -49,6 +49,7 @@ class Reader final : public core::Source {
   core::Listing next_entries() override;
   void adopt(const core::Page& page) override;
   std::size_t read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) override;
+  bool read_whole(std::uint64_t entry, std::span<std::byte> into) override;
   core::Region region(std::uint64_t entry, std::int64_t offset, std::int64_t length) override;
   void close(std::uint64_t entry) override;
 
@@ -69,6 +70,8 @@ class Reader final : public core::Source {
   base::Fd open_path(std::size_t source, bool beneath, const std::string& path);
   void keep(std::uint64_t index, const core::Entry& entry, std::size_t source);
   std::shared_ptr<Item> item(std::uint64_t entry);
+  std::shared_ptr<Item> take(std::uint64_t entry);
+  static std::size_t read_from(const Item& item, std::int64_t offset, std::span<std::byte> into);
   std::shared_ptr<Item> opened(std::uint64_t entry);
   void open_file(Item& item);
   static void check_unchanged(const Item& item);

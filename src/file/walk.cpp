@@ -31,6 +31,13 @@ std::string target_of(int folder, const std::string& name, const std::string& sh
   return {target.data(), static_cast<std::size_t>(size)};
 }
 
+// Of an error that was raised under the manifest's name: what the user calls it is put together only then.
+base::Failure named(const base::Error& error, std::string shown) {
+  base::Failure failure = error.failure();
+  failure.path = std::move(shown);
+  return failure;
+}
+
 }  // namespace
 
 Walk::Walk(const std::string& path, std::string name, std::string shown, const Selection& selection)
@@ -49,8 +56,7 @@ std::string shown_beneath(const std::string& shown, std::string_view name, std::
   return whole.append(path.substr(name.size()));
 }
 
-void Walk::fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name,
-                const std::string& shown) {
+void Walk::fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name) {
   entry.type = type_of(status.st_mode);
   entry.mode = status.st_mode & 07777U;
   entry.uid = status.st_uid;
@@ -60,14 +66,15 @@ void Walk::fill(core::Entry& entry, const struct stat& status, int folder, const
   entry.inode = status.st_ino;
   if (entry.type == Type::kCharDevice || entry.type == Type::kBlockDevice) entry.device = status.st_rdev;
   if (entry.type == Type::kSymlink) {
-    entry.link = target_of(folder, name, shown);
+    entry.link = target_of(folder, name, entry.path);
     return;
   }
   if (entry.type == Type::kFile) {
+    if (status.st_size > core::kLargestFile) throw base::system_error(Kind::kSource, shown, EFBIG, "can't be read");
     entry.size = status.st_size;
     entry.sparse = status.st_blocks < status.st_size / 512;
   }
-  if (selection_.metadata.attributes) entry.attributes = read_attributes(folder, name, shown);
+  if (selection_.metadata.attributes) entry.attributes = read_attributes(folder, name, entry.path);
 }
 
 std::optional<core::Entry> Walk::next(std::vector<base::Failure>& failures) {
@@ -79,7 +86,11 @@ std::optional<core::Entry> Walk::next(std::vector<base::Failure>& failures) {
     if (!selection_.beneath && selection_.filter.leaves_out(name_, true)) return std::nullopt;
     core::Entry entry;
     entry.path = name_;
-    fill(entry, status, base_.get(), {}, shown_);
+    try {
+      fill(entry, status, base_.get(), {});
+    } catch (const base::Error& error) {
+      throw base::Error(named(error, shown_));
+    }
     open_listing({}, failures);
     return entry;
   }
@@ -143,19 +154,19 @@ std::optional<core::Entry> Walk::look_at(const char* name, std::vector<base::Fai
   try {
     struct stat status = {};
     if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
-      throw base::system_error(Kind::kSource, shown(entry.path), errno, "can't be read");
+      throw base::system_error(Kind::kSource, entry.path, errno, "can't be read");
     }
     const bool is_folder = S_ISDIR(status.st_mode);
     if (selection_.filter.leaves_out(selection_.beneath ? beneath : entry.path, is_folder)) return std::nullopt;
     if (entry.path.size() > core::kLongestPath) {
-      throw base::system_error(Kind::kSource, shown(entry.path), ENAMETOOLONG, "can't be read");
+      throw base::system_error(Kind::kSource, entry.path, ENAMETOOLONG, "can't be read");
     }
     const FolderId id{status.st_dev, status.st_ino};
     if (is_folder) {
       if (std::find(left_out_.begin(), left_out_.end(), id) != left_out_.end()) {
-        throw base::Error(Kind::kSource, shown(entry.path), 0, "is the destination, and is not moved into itself");
+        throw base::Error(Kind::kSource, entry.path, 0, "is the destination, and is not moved into itself");
       }
-      fill(entry, status, folder, name, shown(entry.path));
+      fill(entry, status, folder, name);
       // Another file system's top is made, as rsync makes it; what is in it stays.
       if (!selection_.one_file_system || status.st_dev == device_) listed_.folders.emplace_back(name);
       return entry;
@@ -163,7 +174,7 @@ std::optional<core::Entry> Walk::look_at(const char* name, std::vector<base::Fai
     if (status.st_nlink > 1) {
       const auto first = several_.find(id);
       if (first == several_.end()) {
-        fill(entry, status, folder, name, shown(entry.path));
+        fill(entry, status, folder, name);
         several_.emplace(id, Several{entry.path, status.st_nlink - 1});
         return entry;
       }
@@ -172,10 +183,10 @@ std::optional<core::Entry> Walk::look_at(const char* name, std::vector<base::Fai
       if (--first->second.left == 0) several_.erase(first);
       return entry;
     }
-    fill(entry, status, folder, name, shown(entry.path));
+    fill(entry, status, folder, name);
     return entry;
   } catch (const base::Error& error) {
-    failures.push_back(error.failure());
+    failures.push_back(named(error, shown(entry.path)));
     return std::nullopt;
   }
 }

@@ -67,8 +67,7 @@ class Walk {
   std::string shown(std::string_view path) const { return shown_beneath(shown_, name_, path); }
   bool descend(std::vector<base::Failure>& failures);
   void open_listing(std::string path, std::vector<base::Failure>& failures);
-  void fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name,
-            const std::string& shown);
+  void fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name);
 
   base::Fd base_;
   std::string name_;

@@ -27,6 +27,8 @@ using core::Type;
 
 // A file of less is written in one go and, beneath a folder that is moved, without a name.
 constexpr std::int64_t kNamelessMost = 1 << 20;
+// A folder of fewer files is filled itself.
+constexpr std::size_t kLeastStaged = 4;
 
 base::Error failure(const std::string& shown, const char* what) {
   return base::system_error(Kind::kDestination, shown, errno, what);
@@ -53,8 +55,10 @@ Writer::Writer(const Folder* folder, Settings settings)
 
 Writer::~Writer() {
   // The job has failed, or else nothing is left. What has a journal stays for the next run.
+  for (const auto& file : unsynced_) remove_part(*file);
+  if (stage_) settle(*stage_);
   while (!targets_.empty()) {
-    if (targets_.begin()->second->journal) {
+    if (targets_.begin()->second->journal && !distrusted_) {
       targets_.erase(targets_.begin());
     } else {
       discard(targets_.begin()->first);
@@ -66,6 +70,7 @@ core::Examination Writer::inspect(const core::Page& page) {
   core::Examination found;
   found.wanted.assign(page.entries.size(), false);
   found.only_asked = settings_.only_ask;
+  check_folders(page);
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     if (!page.entries[i].exists()) continue;
     if (settings_.only_ask) {
@@ -78,6 +83,7 @@ core::Examination Writer::inspect(const core::Page& page) {
       lock_tree(told);
       const core::Entry moved = settings_.publish ? staged(told) : core::Entry{};
       const core::Entry& entry = settings_.publish ? moved : told;
+      stage_from(page, i, entry);
       if (entry.type == Type::kFile) {
         core::Ranges held;
         found.wanted[i] = wants_file(page.first + i, entry, held);
@@ -101,6 +107,18 @@ core::Examination Writer::inspect(const core::Page& page) {
     base::note_activity();
   }
   return found;
+}
+
+// An honest manifest names each folder before what is in it. One that does not, so that a link takes a folder's place,
+// is refused before anything is made of its page.
+void Writer::check_folders(const core::Page& page) {
+  const auto hash = [](std::string_view path) { return base::checksum_of(std::as_bytes(std::span(path))); };
+  for (const core::Entry& entry : page.entries) {
+    const std::string_view above = parent_of(entry.path);
+    if (!above.empty() && !named_folders_.contains(hash(above)))
+      throw base::Error(Kind::kIntegrity, entry.path, 0, "is refused: the manifest names no folder for it");
+    if (entry.type == Type::kFolder) named_folders_.insert(hash(entry.path));
+  }
 }
 
 // The name by which the user knows it, whatever it has now.
@@ -174,12 +192,76 @@ void Writer::lock_tree(const core::Entry& entry) {
   trees_.try_emplace(entry.path, folder_->fd(), lock_name(entry.path), shown(entry));
 }
 
+// Whether all that is in the folder of this entry stands in this page, and is worth a stage. A listing has what is in a
+// folder side by side; an entry of another folder tells that it was all.
+bool Writer::can_stage(const core::Page& page, std::size_t first) const {
+  if (settings_.fsync || settings_.only_ask) return false;
+  const std::string_view above = parent_of(page.entries[first].path);
+  if (parent_of(above).empty()) return false;  // the name is that of a tree of --publish
+  std::size_t files = 0;
+  for (std::size_t i = first; i < page.entries.size(); ++i) {
+    const core::Entry& entry = page.entries[i];
+    if (parent_of(entry.path) != above) return files >= kLeastStaged;
+    if (entry.type == Type::kHardLink || !entry.exists()) continue;
+    if (entry.type != Type::kFile || entry.size >= kNamelessMost) return false;
+    ++files;
+  }
+  return false;
+}
+
+// Called for each entry, in their order.
+void Writer::stage_from(const core::Page& page, std::size_t first, const core::Entry& entry) {
+  const std::string_view above = parent_of(entry.path);
+  if (above == listed_folder_) return;
+  listed_folder_ = above;
+  if (stage_) settle(*std::exchange(stage_, nullptr));
+  if (!fresh_folders_.contains(listed_folder_) || !can_stage(page, first)) return;
+  stage_ = Stage::make(parent(listed_folder_), listed_folder_);
+}
+
+// One thing less that its stage waits for.
+void Writer::settle(Stage& stage) {
+  if (!stage.settled()) return;
+  try {
+    stage.show(shown(stage.path()));
+  } catch (const base::Error& error) {
+    const std::lock_guard lock(mutex_);
+    finished_.failures.push_back(error.failure());
+  }
+}
+
+// A run that was killed may have left files beside the folder `above`.
+void Writer::look_for_stage(const std::string& above) {
+  if (above == looked_beside_) return;
+  forget_left_stage();
+  looked_beside_ = above;
+  if (parent_of(above).empty()) return;
+  left_stage_above_ = parent(above);
+  left_stage_ = open_left_stage(*left_stage_above_, above);
+}
+
+void Writer::forget_left_stage() {
+  if (left_stage_) remove_left_stage(*left_stage_above_, looked_beside_);
+  left_stage_ = left_stage_above_ = nullptr;
+  looked_beside_.clear();
+}
+
+// What is whole there gets its name.
+bool Writer::rescue(const core::Entry& entry, const OpenFolder& folder, struct stat& status) {
+  const std::string name = leaf(entry.path);
+  return left_stage_ && fstatat(left_stage_->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+         is_in_place(entry, *left_stage_, status) &&
+         renameat(left_stage_->fd.get(), name.c_str(), folder.fd.get(), name.c_str()) == 0;
+}
+
 bool Writer::wants_file(std::uint64_t index, const core::Entry& entry, core::Ranges& held) {
   const std::string above(parent_of(entry.path));
   struct stat status = {};
   const bool fresh = !above.empty() && fresh_folders_.contains(above);
   const auto folder = fresh ? nullptr : parent(entry.path);
-  const bool exists = !fresh && fstatat(folder->fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  bool exists = !fresh && fstatat(folder->fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  if (!fresh) look_for_stage(above);
+  if (!exists && !fresh) exists = rescue(entry, *folder, status);
   if (exists && is_in_place(entry, *folder, status)) {
     if (!is_source_itself(status, entry)) renew_metadata(entry, *folder, status);
     if (is_journalled(entry)) tidy(entry, *folder);
@@ -193,6 +275,8 @@ bool Writer::wants_file(std::uint64_t index, const core::Entry& entry, core::Ran
   if (folder && !target->nameless && is_journalled(entry)) {
     look_for_journal(*target, *folder, held);
   }
+  if (stage_) stage_->expect();
+  target->stage = stage_;
   const std::lock_guard lock(mutex_);
   targets_.emplace(index, std::move(target));
   return true;

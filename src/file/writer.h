@@ -2,15 +2,20 @@
 // or rename (the manner of leveldb's CURRENT: write, sync, rename). Folders, links and special files are made when a
 // page tells of them; hard links, and what a folder is besides its name, when all files are there (finish()).
 //
-// Three ways to write a file that nobody sees: a small one beneath a folder that is moved has no name at all until it
-// is linked (O_TMPFILE); others are written beside their target under a short name of their own, under a lock; and
-// where the file system has no nameless files, small ones are too.
+// Four ways to write a file that nobody sees: those of a new folder that has only small ones are made in another
+// folder, which becomes that one (stage.h); other small ones beneath a folder that is moved have no name at all until
+// they are linked (O_TMPFILE); others are written beside their target under a short name of their own, under a lock;
+// and where the file system has no nameless files, small ones are too.
+//
+// With Settings::fsync small files wait, whole and unseen, until one syncfs has brought some hundred of them to the
+// disk, and get their names then.
 //
 // Nothing here follows a symbolic link beneath the destination: every folder on the way is opened as one (folders.h).
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,6 +31,7 @@
 #include "file/journal.h"
 #include "file/lock.h"
 #include "file/metadata.h"
+#include "file/stage.h"
 
 namespace argosy::file {
 
@@ -46,6 +52,8 @@ class Writer final : public core::Sink {
   // What finish() has done.
   struct Finished {
     std::uint64_t hard_links = 0;  // made, or in place
+    std::int64_t files_lost = 0;   // committed, and yet they could not be brought to the disk or shown
+    std::int64_t bytes_lost = 0;
     std::vector<base::Failure> failures;
   };
   // `folder` outlives the writer; it is null when there is nothing to write, because no source can be read, and when
@@ -61,7 +69,10 @@ class Writer final : public core::Sink {
   void written(std::uint64_t entry, core::Range range, const base::Digest& digest) override;
   base::Digest held(std::uint64_t entry, core::Range range) override;
   void commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) override;
+  void put(std::uint64_t entry, std::span<const std::byte> data, const base::Digest& digest) override;
   void discard(std::uint64_t entry) noexcept override;
+  // The job ends because a peer can't be trusted: nothing that is unfinished stays for the next run.
+  void distrust() { distrusted_ = true; }
   // Takes away what an interrupt has cut short. Not done where a rank was lost: then it stays for the next run.
   void remove_interrupted();
   // With Settings::publish, after finish() and where all has arrived: shows the folders. Blocks. Throws base::Error
@@ -86,9 +97,10 @@ class Writer final : public core::Sink {
   struct Target {
     core::Entry entry;
     std::string shown;
-    bool nameless = false;  // wanted so
-    bool replaces = false;  // something stands under its name
-    std::string temporary;  // beside the target; empty while it has no name
+    bool nameless = false;         // wanted so
+    bool replaces = false;         // something stands under its name
+    std::string temporary;         // beside the target; empty while it has no name
+    std::shared_ptr<Stage> stage;  // where it is made instead
     std::once_flag opened;
     std::shared_ptr<const OpenFolder> folder;
     std::optional<Lock> lock;
@@ -115,13 +127,21 @@ class Writer final : public core::Sink {
     return settings_.whole || entry.path.find('/') != std::string::npos;
   }
   std::shared_ptr<Target> target(std::uint64_t entry);
+  std::shared_ptr<Target> take(std::uint64_t entry);
   std::string shown(const core::Entry& entry) { return shown(entry.path); }
   std::string shown(const std::string& path);
   core::Entry staged(const core::Entry& entry);
   std::shared_ptr<const OpenFolder> parent(const std::string& path);
   bool is_in_failed_folder(const std::string& folder);
+  void check_folders(const core::Page& page);
   void lock_tree(const core::Entry& entry);
   bool is_journalled(const core::Entry& entry) const;
+  void stage_from(const core::Page& page, std::size_t first, const core::Entry& entry);
+  bool can_stage(const core::Page& page, std::size_t first) const;
+  void settle(Stage& stage);
+  void look_for_stage(const std::string& above);
+  void forget_left_stage();
+  bool rescue(const core::Entry& entry, const OpenFolder& folder, struct stat& status);
   bool wants_file(std::uint64_t index, const core::Entry& entry, core::Ranges& held);
   void tidy(const core::Entry& entry, const OpenFolder& folder);
   bool is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const;
@@ -135,10 +155,20 @@ class Writer final : public core::Sink {
   void finish_folder(const Pending& pending);
 
   void open(Target& target);
+  void open_once(Target& target);
+  bool open_staged(Target& target);
+  static bool is_staged(const Target& target);
+  void write_to(const Target& target, std::int64_t offset, std::span<const std::byte> data);
+  void complete(const std::shared_ptr<Target>& target, std::int64_t length, const base::Digest& digest);
+  void drop(std::shared_ptr<Target> target) noexcept;
+  void publish_later(const std::shared_ptr<Target>& target);
+  void sync_and_publish(const std::vector<std::shared_ptr<Target>>& targets);
+  void sync_folders(Finished& finished) const;
   void look_for_journal(Target& target, const OpenFolder& folder, core::Ranges& held);
   void continue_part(Target& target);
   static void leave_hole(const Target& target, std::int64_t offset, std::int64_t length);
   void remove_part(Target& target);
+  mode_t first_mode(const core::Entry& entry) const;
   bool open_nameless(Target& target);
   void open_beside(Target& target);
   void set_metadata(const Target& target) const;
@@ -154,14 +184,25 @@ class Writer final : public core::Sink {
   gid_t group_;
   std::atomic<bool> no_nameless_{false};  // the file system can't
   std::unordered_map<std::string, Lock> trees_;
-  std::unordered_set<std::string> fresh_folders_;  // made by this run: nothing is in them but what it puts there
+  bool distrusted_ = false;
+  std::unordered_set<std::uint64_t> named_folders_;  // that the manifest has named so far: hashes of their paths
+  std::unordered_set<std::string> fresh_folders_;    // made by this run: nothing is in them but what it puts there
   std::vector<Pending> pending_;
   std::vector<Link> links_;
+  std::map<dev_t, std::shared_ptr<const OpenFolder>> unsynced_folders_;  // one on each file system
+  // Of the folder whose entries are being examined.
+  std::string listed_folder_;
+  std::shared_ptr<Stage> stage_;
+  std::string looked_beside_;  // where for what an earlier run has left
+  std::shared_ptr<const OpenFolder> left_stage_above_;
+  std::shared_ptr<const OpenFolder> left_stage_;
   std::mutex mutex_;  // of what follows
   std::unordered_set<std::string> failed_folders_;
   std::unordered_map<std::string, std::string> staged_;  // the names of folders to be shown, by what they have now
   std::unordered_map<std::uint64_t, std::shared_ptr<Target>> targets_;
   std::vector<std::shared_ptr<Target>> interrupted_;
+  std::vector<std::shared_ptr<Target>> unsynced_;
+  Finished finished_;  // what is found out before finish()
 };
 
 }  // namespace argosy::file

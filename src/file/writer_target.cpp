@@ -38,8 +38,14 @@ bool all_zeros(std::span<const std::byte> data) {
 
 }  // namespace
 
+void Writer::open_once(Target& target) {
+  std::call_once(target.opened, [&] { open(target); });
+}
+
 void Writer::open(Target& target) {
+  if (target.stage && open_staged(target)) return;
   target.folder = parent(target.entry.path);
+  if (target.stage) target.folder = target.stage->folder();
   struct stat status = {};
   if (target.replaces &&
       fstatat(target.folder->fd.get(), leaf(target.entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -50,10 +56,30 @@ void Writer::open(Target& target) {
   open_beside(target);
 }
 
+// In a folder that nobody looks into a file may have its name from the start. False where the file system takes two
+// names of the source for one.
+bool Writer::open_staged(Target& target) {
+  target.folder = target.stage->folder();
+  std::string name = leaf(target.entry.path);
+  const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  target.fd = base::Fd(openat(target.folder->fd.get(), name.c_str(), flags, first_mode(target.entry)));
+  if (!target.fd.valid() && errno == EEXIST) return false;
+  if (!target.fd.valid()) throw failure(target.shown, "can't be written");
+  target.temporary = std::move(name);
+  target.made = true;
+  return true;
+}
+
+bool Writer::is_staged(const Target& target) { return target.stage && target.temporary == name_of(target.entry.path); }
+
+mode_t Writer::first_mode(const core::Entry& entry) const {
+  return settings_.metadata.mode ? entry.mode & 0777U : 0666U;
+}
+
 // False where the file system has no files without a name.
 bool Writer::open_nameless(Target& target) {
   if (no_nameless_.load(std::memory_order_relaxed)) return false;
-  const mode_t mode = settings_.metadata.mode ? target.entry.mode & 0777U : 0666U;
+  const mode_t mode = first_mode(target.entry);
   target.fd = base::Fd(openat(target.folder->fd.get(), ".", O_RDWR | O_TMPFILE | O_CLOEXEC, mode));
   if (target.fd.valid()) return true;
   if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL) {
@@ -103,7 +129,7 @@ void Writer::written(std::uint64_t entry, core::Range range, const base::Digest&
 
 base::Digest Writer::held(std::uint64_t entry, core::Range range) {
   const std::shared_ptr<Target> file = target(entry);
-  std::call_once(file->opened, [&] { open(*file); });
+  open_once(*file);
   // Whole records are known; of one that only a part is asked for, that is read.
   base::Digest sum;
   std::vector<std::byte> leaf_bytes(static_cast<std::size_t>(base::kLeafSize));
@@ -130,10 +156,23 @@ std::shared_ptr<Writer::Target> Writer::target(std::uint64_t entry) {
   return targets_.at(entry);
 }
 
+std::shared_ptr<Writer::Target> Writer::take(std::uint64_t entry) {
+  const std::lock_guard lock(mutex_);
+  const auto found = targets_.find(entry);
+  if (found == targets_.end()) return nullptr;
+  std::shared_ptr<Target> file = std::move(found->second);
+  targets_.erase(found);
+  return file;
+}
+
 void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std::byte> data) {
   const std::shared_ptr<Target> file = target(entry);
-  std::call_once(file->opened, [&] { open(*file); });
-  if (!file->entry.sparse) return write_at(file->fd.get(), offset, data, file->shown);
+  open_once(*file);
+  write_to(*file, offset, data);
+}
+
+void Writer::write_to(const Target& target, std::int64_t offset, std::span<const std::byte> data) {
+  if (!target.entry.sparse) return write_at(target.fd.get(), offset, data, target.shown);
   // Its holes are smaller than what travels.
   while (!data.empty()) {
     std::size_t length = std::min(kZeroPage, data.size());
@@ -143,9 +182,9 @@ void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std
       length += std::min(kZeroPage, data.size() - length);
     }
     if (zeros) {
-      leave_hole(*file, offset, static_cast<std::int64_t>(length));
+      leave_hole(target, offset, static_cast<std::int64_t>(length));
     } else {
-      write_at(file->fd.get(), offset, data.first(length), file->shown);
+      write_at(target.fd.get(), offset, data.first(length), target.shown);
     }
     offset += static_cast<std::int64_t>(length);
     data = data.subspan(length);
@@ -154,7 +193,7 @@ void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std
 
 void Writer::hole(std::uint64_t entry, std::int64_t offset, std::int64_t length) {
   const std::shared_ptr<Target> file = target(entry);
-  std::call_once(file->opened, [&] { open(*file); });
+  open_once(*file);
   leave_hole(*file, offset, length);
 }
 
@@ -172,18 +211,41 @@ void Writer::leave_hole(const Target& target, std::int64_t offset, std::int64_t 
 void Writer::commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) {
   const std::shared_ptr<Target> file = target(entry);
   // An empty file may end before its nothing has been written.
-  std::call_once(file->opened, [&] { open(*file); });
-  if (file->entry.sparse && ftruncate(file->fd.get(), length) != 0) throw failure(file->shown, "can't be written");
-  if (settings_.read_back) read_back(*file, length, digest);
-  set_metadata(*file);
-  publish(*file);
-  const std::lock_guard lock(mutex_);
-  targets_.erase(entry);
+  open_once(*file);
+  complete(file, length, digest);
+  take(entry);
+  if (file->stage) settle(*file->stage);
+}
+
+// A small file's whole way, with one look at the table: two threads at it wait for each other.
+void Writer::put(std::uint64_t entry, std::span<const std::byte> data, const base::Digest& digest) {
+  const std::shared_ptr<Target> file = take(entry);
+  if (!file) throw base::Error(Kind::kIntegrity, {}, 0, "a file comes that nobody wants");
+  try {
+    open_once(*file);
+    write_to(*file, 0, data);
+    complete(file, static_cast<std::int64_t>(data.size()), digest);
+  } catch (const base::Error&) {
+    drop(file);
+    throw;
+  }
+  if (file->stage) settle(*file->stage);
+}
+
+// Its metadata, and its name.
+void Writer::complete(const std::shared_ptr<Target>& target, std::int64_t length, const base::Digest& digest) {
+  if (target->entry.sparse && ftruncate(target->fd.get(), length) != 0)
+    throw failure(target->shown, "can't be written");
+  if (settings_.read_back) read_back(*target, length, digest);
+  set_metadata(*target);
+  if (settings_.fsync && target->nameless) return publish_later(target);
+  if (settings_.fsync && fsync(target->fd.get()) != 0) throw failure(target->shown, "fsync");
+  publish(*target);
 }
 
 std::optional<base::Digest> Writer::written_digest(std::uint64_t entry, std::int64_t length) {
   const std::shared_ptr<Target> file = target(entry);
-  std::call_once(file->opened, [&] { open(*file); });
+  open_once(*file);
   return digest_of_fd(file->fd.get(), length);
 }
 
@@ -203,12 +265,13 @@ void Writer::read_back(const Target& target, std::int64_t length, const base::Di
 
 void Writer::set_metadata(const Target& target) const {
   struct stat status = {};
-  // A file that was just made without a name has what it was made with: asking would be a call for each file.
+  // What was just made under the mask has what it was made with: asking would be a call for each file.
   const bool inherits = target.folder->gives_group || target.folder->gives_acl;
-  if (target.temporary.empty() && !inherits && (target.entry.mode & ~0777U) == 0) {
+  const bool made_so = target.temporary.empty() || is_staged(target);
+  if (made_so && !inherits && (target.entry.mode & ~0777U) == 0) {
     status.st_uid = user_;
     status.st_gid = group_;
-    status.st_mode = (settings_.metadata.mode ? target.entry.mode & 0777U : 0666U) & ~mask_;
+    status.st_mode = first_mode(target.entry) & ~mask_;
   } else if (fstat(target.fd.get(), &status) != 0) {
     throw failure(target.shown, "fstat");
   }
@@ -226,13 +289,13 @@ void Writer::set_metadata(const Target& target) const {
 }
 
 void Writer::publish(Target& target) {
-  if (settings_.fsync && fsync(target.fd.get()) != 0) throw failure(target.shown, "fsync");
   if (target.temporary.empty()) link_nameless(target);
   // A network file system may report a failed write only here.
   if (const int error_number = target.fd.close(); error_number != 0) {
     throw base::system_error(Kind::kDestination, target.shown, error_number, "closing failed");
   }
-  if (target.temporary.empty()) return;
+  if (is_staged(target)) target.made = false;
+  if (!target.made) return;
   const int folder = target.folder->fd.get();
   if (renameat(folder, target.temporary.c_str(), folder, leaf(target.entry.path).c_str()) != 0) {
     throw failure(target.shown, "can't be put in place");
@@ -266,21 +329,18 @@ void Writer::link_nameless(Target& target) {
 }
 
 void Writer::discard(std::uint64_t entry) noexcept {
-  std::shared_ptr<Target> file;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = targets_.find(entry);
-    if (found == targets_.end()) return;
-    file = std::move(found->second);
-    targets_.erase(found);
-  }
-  if (file->journal && base::interrupted() != 0) {
+  if (auto file = take(entry)) drop(std::move(file));
+}
+
+void Writer::drop(std::shared_ptr<Target> target) noexcept {
+  if (target->journal && base::interrupted() != 0) {
     // Whether it goes depends on whether all ranks live to agree that the job was interrupted.
     const std::lock_guard lock(mutex_);
-    interrupted_.push_back(std::move(file));
+    interrupted_.push_back(std::move(target));
     return;
   }
-  remove_part(*file);
+  remove_part(*target);
+  if (target->stage) settle(*target->stage);
 }
 
 void Writer::remove_interrupted() {

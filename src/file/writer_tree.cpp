@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdio>
+#include <utility>
 
 #include "base/activity.h"
 #include "base/error.h"
@@ -240,11 +241,14 @@ void Writer::finish_folder(const Pending& pending) {
     what.mode = true;
   }
   file::set_metadata(folder->fd.get(), status, entry, what, pending.made && !folder->gives_acl, shown);
-  if (settings_.fsync && fsync(folder->fd.get()) != 0) throw failure(shown, "fsync of the folder");
+  if (settings_.fsync) unsynced_folders_.try_emplace(folder->device, folder);
 }
 
 Writer::Finished Writer::finish() {
-  Finished finished;
+  if (stage_) settle(*std::exchange(stage_, nullptr));
+  forget_left_stage();
+  sync_and_publish(std::exchange(unsynced_, {}));
+  Finished finished = std::move(finished_);
   for (const Link& link : links_) {
     try {
       make_link(link);
@@ -269,6 +273,7 @@ Writer::Finished Writer::finish() {
     base::note_activity();
   }
   pending_.clear();
+  sync_folders(finished);
   return finished;
 }
 

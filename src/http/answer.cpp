@@ -73,6 +73,7 @@ std::string unquoted(std::string_view text) {
 }
 
 std::string percent_decoded(std::string_view text) {
+  if (text.empty()) return {};  // to libcurl a length of 0 means that a NUL ends it
   int length = 0;
   char* decoded = curl_easy_unescape(nullptr, text.data(), static_cast<int>(text.size()), &length);
   if (decoded == nullptr) return {};

@@ -28,7 +28,8 @@ bool means_checksum(const std::string& word) {
 }
 
 bool is_name(const std::string& word) {
-  return word.size() <= 255 && word.find('/') == std::string::npos && word != "." && word != "..";
+  constexpr std::string_view kNever("/\0", 2);
+  return word.size() <= 255 && word.find_first_of(kNever) == std::string::npos && word != "." && word != "..";
 }
 
 Wanted parse_line(const std::vector<std::string>& words) {

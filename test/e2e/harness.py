@@ -251,6 +251,23 @@ class Job:
         self._err.close()
 
 
+def kill_when(job, mark, go, victim):
+    """SIGKILL for a rank, for all processes of argosy or for the supervisor, once a rule has made `mark` and waits for `go`;
+    or nothing, where the run ends without."""
+    until(lambda: mark.exists() or not job.running(), 30, "the mark")
+    for process in job.processes():
+        is_argosy = process.argv and os.path.basename(process.argv[0]) == "argosy"
+        if process.rank == victim or (victim == "all" and is_argosy):
+            with contextlib.suppress(ProcessLookupError):
+                job.signal(signal.SIGKILL, process.pid)
+    if victim == "supervisor" and job.running():
+        job.signal(signal.SIGKILL)
+    go.touch()
+    result = job.wait(60)
+    job.gone(20)
+    return result
+
+
 def _where(pid):
     with contextlib.suppress(OSError):
         return Path("/proc", str(pid), "wchan").read_text()

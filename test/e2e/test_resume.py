@@ -1,13 +1,12 @@
 """Interrupted at any point: every visible name is whole, and the next run goes on. And --publish, and clean."""
 
-import contextlib
 import os
 import random
 import signal
 
 import pytest
 import trees
-from harness import DESTINATION, KI, MI, NETWORK, data_of, leftovers, until
+from harness import DESTINATION, KI, MI, NETWORK, data_of, kill_when, leftovers, until
 
 pytestmark = [pytest.mark.usefixtures("fault_library"), pytest.mark.allow_leftovers]
 
@@ -55,17 +54,7 @@ def kill_at(place, start, command, nth, victim):
     mark, go = place / f"mark{nth}", place / f"go{nth}"
     job = start(*words, "src/tree", out, "--chunk-size", "256Ki", env=env,
                 fault=f"op=write,rank=1,path=/out/,nth={nth},mark={mark},wait={go}")  # fmt: skip
-    until(lambda: mark.exists() or not job.running(), 30, "the write")
-    for process in job.processes():
-        is_argosy = process.argv and os.path.basename(process.argv[0]) == "argosy"
-        if process.rank == victim or (victim == "all" and is_argosy):
-            with contextlib.suppress(ProcessLookupError):
-                job.signal(signal.SIGKILL, process.pid)
-    if victim == "supervisor" and job.running():
-        job.signal(signal.SIGKILL)
-    go.touch()
-    job.wait(60)
-    job.gone(20)
+    kill_when(job, mark, go, victim)
 
 
 KILLS = [(command, seed) for command in COMMANDS for seed in range(10)]

@@ -33,6 +33,18 @@ def test_send(place, send, nasty, launch):
     assert result.report["folders"] > 300 and result.report["files"] > 2000, result
 
 
+def test_many_in_one_folder(place, send):
+    """10,000 names in one folder, and paths several times as long as the kernel takes."""
+    trees.nasty(place.src / "nasty", deep=300, many=10_000)
+    try:
+        result = send("src/nasty", "out")
+        assert result.code == 0 and result.report["files"] > 10_000, result
+        same(place.src / "nasty", place.out / "nasty")
+    finally:
+        for folder in place.root.iterdir():
+            trees.remove(folder)
+
+
 @pytest.mark.parametrize("ranks, one_node, route", [(3, False, "chain"), (4, False, "two-tree"), (3, True, "chain")])
 def test_bcast(place, bcast, nasty, ranks, one_node, route):
     result = bcast("src/nasty", "out/%r", "--route", route, ranks=ranks, one_node=one_node)

@@ -46,6 +46,7 @@ struct Rule {
   int error = 0;
   std::optional<std::size_t> limit;
   std::optional<std::int64_t> flip;
+  std::string was, becomes;
   std::optional<std::uint64_t> space;
 
   std::atomic<std::uint64_t> met = 0;
@@ -85,6 +86,13 @@ std::int64_t number(std::string_view text, int base = 0) {
   const long long value = std::strtoll(copy.c_str(), &end, base);
   if (copy.empty() || *end != '\0' || errno != 0) refuse(text);
   return value;
+}
+
+std::string bytes_in(std::string_view hex) {
+  std::string bytes;
+  if (hex.empty() || hex.size() % 2 != 0) refuse(hex);
+  for (std::size_t at = 0; at < hex.size(); at += 2) bytes += static_cast<char>(number(hex.substr(at, 2), 16));
+  return bytes;
 }
 
 int error_number(std::string_view text) {
@@ -161,6 +169,12 @@ void set(Rule& rule, bool& op_given, bool& other_rank, std::string_view key, std
     rule.limit = static_cast<std::size_t>(number(value));
   } else if (key == "flip") {
     rule.flip = number(value);
+  } else if (key == "forge") {
+    const std::size_t colon = value.find(':');
+    if (colon == std::string_view::npos) refuse(value);
+    rule.was = bytes_in(value.substr(0, colon));
+    rule.becomes = bytes_in(value.substr(colon + 1));
+    if (rule.was.size() != rule.becomes.size()) refuse(value);
   } else if (key == "space") {
     rule.space = static_cast<std::uint64_t>(number(value));
   } else {
@@ -278,6 +292,10 @@ Verdict consult(Op op, const std::string& path, std::size_t size, int tag, int p
     if (rule.error != 0) verdict.error = rule.error;
     if (rule.limit) verdict.limit = std::min(verdict.limit, *rule.limit);
     if (rule.flip) verdict.flip = rule.flip;
+    if (!rule.was.empty()) {
+      verdict.was = rule.was;
+      verdict.becomes = rule.becomes;
+    }
     if (rule.space) verdict.space = rule.space;
   }
   return verdict;

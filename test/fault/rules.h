@@ -32,8 +32,9 @@ struct Verdict {
   int error = 0;                       // fail with this errno, doing nothing
   std::size_t limit = SIZE_MAX;        // transfer at most so many bytes
   std::optional<std::int64_t> flip;    // turn this byte over (negative: from the end)
+  std::string was, becomes;            // kSend: bytes to put in place of others, as many
   std::optional<std::uint64_t> space;  // kSpace: the bytes that are free
-  bool untouched() const { return error == 0 && limit == SIZE_MAX && !flip && !space; }
+  bool untouched() const { return error == 0 && limit == SIZE_MAX && !flip && was.empty() && !space; }
 };
 
 // True when some rule on this rank is about `op`; otherwise nothing else need be done.

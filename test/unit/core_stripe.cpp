@@ -208,6 +208,13 @@ TEST(StripeManifest, DamageIsSeen) {
 }
 
 // With a checksum that is right, and yet not what argosy writes.
+TEST(StripeManifest, DepthTakesNoStack) {
+  constexpr std::size_t kLevels = 1'000'000;
+  std::string why;
+  EXPECT_FALSE(core::decode_stripe_manifest(
+      "{\"checksum\":\"\",\"a\":" + std::string(kLevels, '[') + std::string(kLevels, ']') + "}", why));
+}
+
 TEST(StripeManifest, NonsenseIsRefused) {
   const auto refused = [](const std::function<void(nlohmann::json&)>& change) {
     nlohmann::json document = nlohmann::json::parse(core::encode_stripe_manifest(manifest()));

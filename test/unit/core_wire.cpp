@@ -72,6 +72,8 @@ TEST(Manifest, HostilePagesAreRefused) {
   EXPECT_FALSE(decoded_with([](Page& page) { page.entries[0].path = std::string(256, 'x'); }));
   EXPECT_FALSE(decoded_with([](Page& page) { page.entries[0].size = -2; }));
   EXPECT_FALSE(decoded_with([](Page& page) { page.entries[0].size = INT64_MIN; }));
+  EXPECT_FALSE(decoded_with([](Page& page) { page.entries[0].size = INT64_MAX; }));
+  EXPECT_FALSE(decoded_with([](Page& page) { page.last = true; }));
   EXPECT_FALSE(decoded_with([](Page& page) { page.entries[0].mode = 0100644; }));
   EXPECT_FALSE(decoded_with([](Page& page) { page.entries[0].mtime.nanoseconds = 1'000'000'000; }));
   EXPECT_FALSE(decoded_with([](Page& page) { page.entries[0].mtime.nanoseconds = -1; }));
@@ -154,7 +156,11 @@ TEST(Chunk, ImpossibleRecordsAreRefused) {
   std::string why;
   const auto refused = [&](std::vector<Record> records) {
     const Sealed sealed(head, std::move(records));
-    return !open_chunk(sealed.slot, why);
+    try {
+      return !open_chunk(sealed.slot, why);
+    } catch (const base::Error& error) {
+      return error.failure().kind == base::Kind::kIntegrity;
+    }
   };
   EXPECT_FALSE(refused({data_record(0, 0, 100)}));
   EXPECT_TRUE(refused({data_record(0, 0, 99)}));                         // a byte of the payload belongs to nobody

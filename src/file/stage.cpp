@@ -1,0 +1,90 @@
+#include "file/stage.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "file/temporary.h"
+
+namespace argosy::file {
+
+namespace {
+
+using base::Kind;
+
+std::string hidden_name(const std::string& path) { return tree_name(name_of(path)); }
+
+std::vector<std::string> names_in(const OpenFolder& folder) {
+  std::vector<std::string> names;
+  base::Fd again(openat(folder.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!again.valid()) return names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(fdopendir(again.get()), closedir);
+  if (!listing) return names;
+  static_cast<void>(again.release());
+  while (const dirent* entry = readdir(listing.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+Stage::Stage(std::shared_ptr<const OpenFolder> above, const std::string& path)
+    : above_(std::move(above)), path_(path), name_(name_of(path)), hidden_(hidden_name(path)) {}
+
+std::shared_ptr<Stage> Stage::make(std::shared_ptr<const OpenFolder> above, const std::string& path) {
+  const std::shared_ptr<Stage> stage(new Stage(std::move(above), path));
+  const int fd = stage->above_->fd.get();
+  if (mkdirat(fd, stage->hidden_.c_str(), 0700) != 0) {
+    // Left by a run whose folder somebody has taken away since.
+    if (errno != EEXIST) return nullptr;
+    remove_left_stage(*stage->above_, path);
+    if (mkdirat(fd, stage->hidden_.c_str(), 0700) != 0) return nullptr;
+  }
+  stage->folder_ = open_in(*stage->above_, stage->hidden_);
+  if (stage->folder_) return stage;
+  static_cast<void>(unlinkat(fd, stage->hidden_.c_str(), AT_REMOVEDIR));
+  return nullptr;
+}
+
+void Stage::show(const std::string& shown) const {
+  const int fd = above_->fd.get();
+  if (renameat(fd, hidden_.c_str(), fd, name_.c_str()) == 0) return;
+  if (errno != ENOTEMPTY && errno != EEXIST)
+    throw base::system_error(Kind::kDestination, shown, errno, "can't be put in place");
+  move_files(shown);
+}
+
+// Somebody has put something into the folder meanwhile: what this run has made is added to it.
+void Stage::move_files(const std::string& shown) const {
+  const auto there = open_in(*above_, name_);
+  if (!there) throw base::system_error(Kind::kDestination, shown, errno, "can't be put in place");
+  for (const std::string& name : names_in(*folder_)) {
+    if (renameat(folder_->fd.get(), name.c_str(), there->fd.get(), name.c_str()) != 0)
+      throw base::system_error(Kind::kDestination, shown + '/' + name, errno, "can't be put in place");
+  }
+  if (unlinkat(above_->fd.get(), hidden_.c_str(), AT_REMOVEDIR) != 0)
+    throw base::system_error(Kind::kDestination, shown, errno, "what it was filled as can't be removed");
+}
+
+std::shared_ptr<const OpenFolder> open_left_stage(const OpenFolder& above, const std::string& path) {
+  return open_in(above, hidden_name(path));
+}
+
+void remove_left_stage(const OpenFolder& above, const std::string& path) {
+  const auto folder = open_left_stage(above, path);
+  if (!folder) return;
+  for (const std::string& name : names_in(*folder)) static_cast<void>(unlinkat(folder->fd.get(), name.c_str(), 0));
+  static_cast<void>(unlinkat(above.fd.get(), hidden_name(path).c_str(), AT_REMOVEDIR));
+}
+
+}  // namespace argosy::file
