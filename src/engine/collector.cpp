@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kMostGroups = 16;
 constexpr std::size_t kMostNamed = 8;
+// What an I/O thread gets at once.
+constexpr std::size_t kTaskBytes = 64 * 1024;
 // How often a chunk that is damaged on its way is asked for again.
 constexpr int kTries = 3;
 
@@ -34,6 +36,7 @@ bool Collector::step() {
   bool any = open_groups();
   for (const GroupUse& group : groups_) any = ask(group) || any;
   if (client_.flush()) any = true;
+  if (take()) any = true;
   for (auto it = groups_.begin(); it != groups_.end();) {
     const GroupUse group = *it;
     if (!group->finished && group->busy == 0 && group->to_ask.empty()) {
@@ -59,10 +62,12 @@ bool Collector::step() {
 bool Collector::open_groups() {
   const std::size_t most = std::max(kMostGroups, 2 * settings_.client.bundle);
   bool any = false;
+  if (groups_.size() >= most) return false;
+  auto rebuilding = static_cast<std::size_t>(
+      std::count_if(groups_.begin(), groups_.end(), [](const GroupUse& group) { return !group->lost.empty(); }));
   while (!stopped_ && next_group_ < settings_.end_group && groups_.size() < most) {
-    const auto rebuilding = static_cast<std::size_t>(
-        std::count_if(groups_.begin(), groups_.end(), [](const GroupUse& group) { return !group->lost.empty(); }));
     if (rebuilding >= most_rebuilding_ || !open(next_group_)) break;
+    rebuilding += groups_.back()->lost.empty() ? 0 : 1;
     ++next_group_;
     any = true;
   }
@@ -248,33 +253,49 @@ void Collector::arrived(const GroupUse& group, std::size_t index, const StripeCl
     next_candidate(group, index);
     return;
   }
+  arrived_bytes_ += answer.bytes.size();
+  arrived_.push_back({group, index, answer, false, {}});
+  if (arrived_bytes_ >= kTaskBytes) take();
+}
+
+// What has come goes to the I/O threads, small chunks many at a time.
+bool Collector::take() {
+  if (arrived_.empty()) return false;
+  arrived_bytes_ = 0;
   ++tasks_;
-  auto right = std::make_shared<bool>(false);
-  auto failure = std::make_shared<std::optional<base::Failure>>();
+  const auto all = std::make_shared<std::vector<Arrived>>(std::move(arrived_));
+  arrived_.clear();
   io_.post(
-      [this, group, index, answer, right, failure] {
-        const One& one = group->ones[index];
-        if (timed_digest(io_.meter(), answer.bytes, one.cell.offset) != one.row.digest) return;
-        *right = true;
-        try {
-          const Timed timed(io_.meter(), Work::kDisk);
-          if (one.wanted && !one.put) sink_.put(one.cell, one.row, answer.bytes);
-        } catch (const base::Error& error) {
-          *failure = error.failure();
-        }
-        if (one.input >= 0) {
-          const std::lock_guard lock(group->mutex);
-          std::vector<std::byte*> sums;
-          for (auto& sum : group->sums) sums.push_back(sum.data());
-          group->decoder->add(one.input, answer.bytes, sums);
-        }
+      [this, all] {
+        for (Arrived& one : *all) examine(one);
         base::note_activity();
       },
-      // The slot is given back here, on the main thread: a task goes where it ran.
-      [this, group, index, right, failure, use = answer.use] {
+      // The slots are given back here, on the main thread: a task goes where it ran.
+      [this, all] {
         --tasks_;
-        taken(group, index, *right, *failure);
+        for (const Arrived& one : *all) taken(one.group, one.index, one.right, one.failure);
+        all->clear();
       });
+  return true;
+}
+
+void Collector::examine(Arrived& arrived) {
+  Group& group = *arrived.group;
+  const One& one = group.ones[arrived.index];
+  const std::span<const std::byte> bytes = arrived.answer.bytes;
+  if (timed_digest(io_.meter(), bytes, one.cell.offset) != one.row.digest) return;
+  arrived.right = true;
+  try {
+    const Timed timed(io_.meter(), Work::kDisk);
+    if (one.wanted && !one.put) sink_.put(one.cell, one.row, bytes);
+  } catch (const base::Error& error) {
+    arrived.failure = error.failure();
+  }
+  if (one.input < 0) return;
+  const std::lock_guard lock(group.mutex);
+  std::vector<std::byte*> sums;
+  for (auto& sum : group.sums) sums.push_back(sum.data());
+  group.decoder->add(one.input, bytes, sums);
 }
 
 void Collector::taken(const GroupUse& group, std::size_t index, bool right,
