@@ -76,7 +76,7 @@ file::Unpacked GatheredTree::unpack() {
   how.publish = fstatat(above_.fd(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
   how.journals = false;
   file::Writer writer(&above_, how);
-  file::Unpacked unpacked = file::unpack_tree(fd_.get(), size_, name_, writer, shown_);
+  file::Unpacked unpacked = file::unpack_tree(fd_.get(), size_, name_, writer, shown_, common_.read_back);
   file::Writer::Finished finished = writer.finish();
   unpacked.files += static_cast<std::int64_t>(finished.hard_links);
   std::move(finished.failures.begin(), finished.failures.end(), std::back_inserter(unpacked.failures));
