@@ -24,8 +24,8 @@ using base::Kind;
 base::Fd open_nameless(int folder, const std::string& name, const std::string& shown) {
   base::Fd fd(openat(folder, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
   if (fd.valid()) return fd;
-  // Not every file system has such files.
-  const std::string temporary = file::temporary_name(name);
+  // Not every file system has such files. The name is no target's: another run may write OUT's own.
+  const std::string temporary = file::temporary_name(name + "/");
   static_cast<void>(unlinkat(folder, temporary.c_str(), 0));
   fd = base::Fd(openat(folder, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd.valid()) throw base::system_error(Kind::kDestination, shown, errno, "can't be written");
