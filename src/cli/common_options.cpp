@@ -48,14 +48,15 @@ void add_common_options(CLI::App& app, command::CommonOptions& common, Texts& te
   add_text(app, texts, "--launcher-args", "WORDS", "further arguments for mpiexec, all in one\nword: \"-iface ib0\"");
   add_text(app, texts, "--memory", "SIZE", "buffers of all ranks of a node together\n(64MiB)");
   add_text(app, texts, "--chunk-size", "SIZE",
-           "what is read, sent and written at once: a\nmultiple of 256KiB, at most a sixteenth of\n--memory");
+           "what is read, sent and written at once: a\nmultiple of 256KiB (scatter: any size), at most\na sixteenth of "
+           "--memory");
   add_text(app, texts, "--bwlimit", "RATE", "bytes a second for each node and direction,\nsuch as 100M (no limit)");
   add_text(app, texts, "--stall-timeout", "SECONDS", "give up when nothing has moved for so long\n(60; 0: never)");
   app.add_flag("--fsync", common.fsync, "have files on disk before they appear under\ntheir names");
   app.add_flag("--read-back", common.read_back, "read what was written, and compare");
   add_text(app, texts, "--progress", "STYLE", "auto, bar, plain (a line every 5 seconds)\nor none");
   app.add_flag("--json", common.json, "print the report as one JSON document");
-  app.add_flag("-q,--quiet", common.quiet, "no result line and no progress; errors only");
+  app.add_flag("-q,--quiet", common.quiet, "no result line and no progress; errors and\nwarnings only");
   app.add_flag("-v,--verbose", common.verbose, "show what the launcher and the ranks print");
 }
 

@@ -29,10 +29,10 @@ A worker that can't store a chunk has it, and the rest of its share, taken by
 the others; only if nobody can take it does scatter fail, and leave nothing.
 An old stripe of that name is replaced as a whole.
 
---chunk-size may be any size from 1 byte (1MiB). In DIR, %h stands for the
-host's name up to its first dot, %r for the rank and %% for a percent sign.
-FILE, --as and names are as with argosy send. FILE may be a folder: it is
-striped as it is, with all that is in it and all attributes.
+--chunk-size may be any size from 1 byte (1MiB where none is given). In DIR, %h
+stands for the host's name up to its first dot, %r for the rank and %% for a
+percent sign. FILE, --as and names are as with argosy send. FILE may be a
+folder: it is striped as it is, with all that is in it and all attributes.
 )";
 
 constexpr std::string_view kExamples =

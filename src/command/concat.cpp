@@ -119,8 +119,8 @@ class Concat {
   }
 
   bool take_memory() {
-    std::vector<int> nodes;
-    for (int rank = 0; rank < session_.size(); ++rank) nodes.push_back(session_.node_of(rank));
+    std::vector<int> nodes(static_cast<std::size_t>(session_.size()));
+    for (int rank = 0; rank < session_.size(); ++rank) nodes[static_cast<std::size_t>(rank)] = session_.node_of(rank);
     const auto memory = divide_memory(options_.common, nodes, givers_, asked_.to);
     if (!memory) {
       if (me_ == 0) {

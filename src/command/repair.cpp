@@ -113,16 +113,7 @@ class Repair {
       stripe_ = describe(*found_, checked, job_);
       const std::string shown = asked_.directory + '/' + asked_.name;
       if (checked.losses < 0) {
-        for (const ShareReport& share : stripe_->shares) {
-          if (share.damaged + share.missing == 0) continue;
-          job_.report_failure({Kind::kIntegrity,
-                               shown,
-                               -1,
-                               {},
-                               0,
-                               fmt::format("share {}: of {} chunks {} are damaged and {} are missing", share.share,
-                                           share.chunks, share.damaged, share.missing)});
-        }
+        report_shares(job_, *found_, checked, shown);
         job_.report_failure({Kind::kIntegrity, shown, -1, {}, 0, "too much is lost for the rest to make up"});
       } else {
         possible_ = true;

@@ -329,7 +329,7 @@ class Scatter {
     const bool only = job_.report.files == 1;
     job_.report.name = only ? manifest->file.path : std::string();
     job_.report.digest = only && !manifest->tree ? base::to_string(manifest->digest) : std::string();
-    warn(*manifest);
+    worker_.warn(*manifest, kRoot);
     StripeReport described = describe(*manifest);
     described.receipts = std::move(stripe_.receipts);
     if (!only) {
@@ -339,38 +339,6 @@ class Scatter {
       described.losses = std::min(described.losses, stripe_.losses);
     }
     stripe_ = std::move(described);
-  }
-
-  // The file is striped, and not as it was meant.
-  void warn(const core::StripeManifest& manifest) {
-    const auto say = [&](base::Failure failure) {
-      job_.report.warnings.push_back(job_.phases.signed_here({std::move(failure)}).front());
-    };
-    if (worker_.failure()) {
-      base::Failure failure = *worker_.failure();
-      failure.message += "; the others have the rest of this share";
-      say(std::move(failure));
-    }
-    if (me_ != kRoot) return;
-    const std::string shown = asked_.directory + '/' + manifest.file.path;
-    for (const core::FailedWorker& one : manifest.failed) {
-      if (one.error_number != EBADMSG) continue;
-      say({Kind::kIntegrity,
-           shown,
-           -1,
-           {},
-           EBADMSG,
-           fmt::format("chunks for worker {} came damaged; the others have the rest of its share", one.worker)});
-    }
-    if (manifest.losses < manifest.parity) {
-      say({Kind::kDestination,
-           shown,
-           -1,
-           {},
-           0,
-           fmt::format("only {} share{} may be lost, not {}: scatter it again for more", manifest.losses,
-                       manifest.losses == 1 ? "" : "s", manifest.parity)});
-    }
   }
 
   StripeJob job_;

@@ -1,10 +1,13 @@
 #include "command/scatter_worker.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "command/place.h"
 
@@ -155,6 +158,29 @@ bool ScatterWorker::commit(const std::string& manifest) {
   }
   as_leader([&] { store_->clean(); });
   return true;
+}
+
+void ScatterWorker::warn(const core::StripeManifest& manifest, int root) const {
+  const auto say = [&](base::Failure failure) {
+    job_.report.warnings.push_back(job_.phases.signed_here({std::move(failure)}).front());
+  };
+  if (failure_) {
+    base::Failure failure = *failure_;
+    failure.message += "; the others have the rest of this share";
+    say(std::move(failure));
+  }
+  if (job_.me != root) return;
+  const std::string shown = asked_.directory + '/' + manifest.file.path;
+  for (const core::FailedWorker& one : manifest.failed) {
+    // The worker itself knows of nothing.
+    if (one.error_number != EBADMSG) continue;
+    const std::string what = fmt::format("chunks for worker {} came damaged", one.worker);
+    say({base::Kind::kIntegrity, shown, -1, {}, EBADMSG, what + "; the others have the rest of its share"});
+  }
+  if (manifest.losses >= manifest.parity) return;
+  const std::string what = fmt::format("only {} share{} may be lost, not {}: scatter it again for more",
+                                       manifest.losses, manifest.losses == 1 ? "" : "s", manifest.parity);
+  say({base::Kind::kDestination, shown, -1, {}, 0, what});
 }
 
 void ScatterWorker::drop(bool next) {

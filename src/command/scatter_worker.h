@@ -39,6 +39,8 @@ class ScatterWorker {
   void prepare(Attempt& attempt);
   // Closes everything and puts it in place; false where somebody could not, and then nothing has changed.
   bool commit(const std::string& manifest);
+  // What is to be said of a file that is in place and yet not striped as it was meant (not collective).
+  void warn(const core::StripeManifest& manifest, int root) const;
   // Takes away what was not put in place. With `next` another file follows, for which this one's failures don't count.
   void drop(bool next);
   // Nothing more will be written: an empty DIR that was made here is removed, another made durable.

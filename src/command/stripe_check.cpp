@@ -1,7 +1,10 @@
 #include "command/stripe_check.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "engine/stripe_server.h"
 
@@ -57,6 +60,25 @@ Checked check(StripeJob& job, const FoundStripe& found, file::StripeShelf& shelf
   checked.rows_lost = checker->rows_lost();
   checked.done = job.interrupted == 0;
   return checked;
+}
+
+void report_shares(StripeJob& job, const FoundStripe& found, const Checked& checked, const std::string& shown) {
+  for (const auto& [share, state] : checked.shares) {
+    if (state.damaged + state.missing == 0) continue;
+    base::Failure failure{base::Kind::kIntegrity, shown, -1, {}, 0, {}};
+    failure.message = fmt::format("share {}: of {} chunks {} are damaged and {} are missing", share, state.chunks,
+                                  state.damaged, state.missing);
+    const auto seen = found.sight.shares.find(share);
+    for (const FolderSeen& one : found.folders) {
+      if (seen == found.sight.shares.end()) break;
+      const engine::Seen& best = seen->second.front();
+      if (one.seen.rank != best.rank || one.seen.folder != best.folder) continue;
+      failure.path = one.folder.path;
+      failure.rank = best.rank;
+      failure.host = job.session.host(best.rank);
+    }
+    job.report_failure(std::move(failure));
+  }
 }
 
 StripeReport describe(const FoundStripe& found, const Checked& checked, const StripeJob& job) {

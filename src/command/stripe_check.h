@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <string>
 
 #include "command/stripe_find.h"
 #include "command/stripe_job.h"
@@ -19,6 +20,9 @@ struct Checked {
 
 // Collective; rank 0 knows the outcome afterwards.
 Checked check(StripeJob& job, const FoundStripe& found, file::StripeShelf& shelf, const Parcels& parcels);
+
+// A line for each share that is not whole, with the folder where it is looked for first (rank 0).
+void report_shares(StripeJob& job, const FoundStripe& found, const Checked& checked, const std::string& shown);
 
 // What the report says of it (rank 0).
 StripeReport describe(const FoundStripe& found, const Checked& checked, const StripeJob& job);

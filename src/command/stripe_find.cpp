@@ -121,8 +121,20 @@ std::vector<Candidate> candidates_in(const std::vector<FolderSeen>& folders, con
     candidate.in_place = candidate.in_place || !one.folder.aside;
     candidate.shares.insert(one.folder.shares.begin(), one.folder.shares.end());
   }
+  // What lies beside a manifest that is lost may be of any of them.
+  std::set<std::uint32_t> untold;
+  bool any = false;
+  for (const FolderSeen& one : folders) {
+    if (one.manifest) continue;
+    untold.insert(one.folder.shares.begin(), one.folder.shares.end());
+    any = any || one.folder.chunks;
+  }
   std::vector<Candidate> candidates;
-  for (auto& [identity, candidate] : by_identity) candidates.push_back(std::move(candidate));
+  for (auto& [identity, candidate] : by_identity) {
+    candidate.shares.insert(untold.begin(), untold.end());
+    if (any) candidate.shares.insert(candidate.manifest.workers.begin(), candidate.manifest.workers.end());
+    candidates.push_back(std::move(candidate));
+  }
   std::sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) { return a.age() > b.age(); });
   return candidates;
 }

@@ -85,7 +85,7 @@ mpi::Verdict StripeJob::run_task(const std::function<void()>& task, const char* 
 void StripeJob::report_failure(base::Failure failure) {
   // An interrupt explains by itself what it cut short.
   if (interrupted != 0 && failure.error_number == EINTR) return;
-  report.errors.push_back(phases.signed_here({std::move(failure)}).front());
+  report.errors.push_back(phases.signed_where_missing({std::move(failure)}).front());
 }
 
 Report StripeJob::finish() {

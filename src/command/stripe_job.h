@@ -43,7 +43,7 @@ class StripeJob {
 
   // A task that ends in an agreement. What it throws becomes this rank's failure (failure()), and is not yet reported.
   mpi::Verdict run_task(const std::function<void()>& task, const char* phase);
-  // This failure, signed here, goes into the report.
+  // This failure goes into the report, signed here where nobody has signed it.
   void report_failure(base::Failure failure);
   // The last phase.
   Report finish();

@@ -21,11 +21,7 @@ void report_damage(StripeJob& job, const FoundStripe& found, const Checked& chec
   const auto say = [&](const std::string& path, const std::string& message) {
     job.report_failure({base::Kind::kIntegrity, path, -1, {}, 0, message});
   };
-  for (const auto& [share, state] : checked.shares) {
-    if (state.damaged + state.missing == 0) continue;
-    say(shown, fmt::format("share {}: of {} chunks {} are damaged and {} are missing", share, state.chunks,
-                           state.damaged, state.missing));
-  }
+  report_shares(job, found, checked, shown);
   if (checked.rows_lost > 0) {
     say(shown + core::kStripeSuffix + '/' + core::kTableName,
         fmt::format("{} of {} rows are damaged in every folder; their chunks count as missing", checked.rows_lost,

@@ -1,7 +1,6 @@
 #include "engine/collector.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/activity.h"
 #include "core/route.h"
@@ -11,7 +10,8 @@ namespace argosy::engine {
 namespace {
 
 constexpr std::size_t kMostGroups = 16;
-constexpr std::size_t kMostNamed = 8;
+// What an I/O thread gets at once.
+constexpr std::size_t kTaskBytes = 64 * 1024;
 // How often a chunk that is damaged on its way is asked for again.
 constexpr int kTries = 3;
 
@@ -34,6 +34,7 @@ bool Collector::step() {
   bool any = open_groups();
   for (const GroupUse& group : groups_) any = ask(group) || any;
   if (client_.flush()) any = true;
+  if (take()) any = true;
   for (auto it = groups_.begin(); it != groups_.end();) {
     const GroupUse group = *it;
     if (!group->finished && group->busy == 0 && group->to_ask.empty()) {
@@ -59,10 +60,12 @@ bool Collector::step() {
 bool Collector::open_groups() {
   const std::size_t most = std::max(kMostGroups, 2 * settings_.client.bundle);
   bool any = false;
+  if (groups_.size() >= most) return false;
+  auto rebuilding = static_cast<std::size_t>(
+      std::count_if(groups_.begin(), groups_.end(), [](const GroupUse& group) { return !group->lost.empty(); }));
   while (!stopped_ && next_group_ < settings_.end_group && groups_.size() < most) {
-    const auto rebuilding = static_cast<std::size_t>(
-        std::count_if(groups_.begin(), groups_.end(), [](const GroupUse& group) { return !group->lost.empty(); }));
     if (rebuilding >= most_rebuilding_ || !open(next_group_)) break;
+    rebuilding += groups_.back()->lost.empty() ? 0U : 1U;
     ++next_group_;
     any = true;
   }
@@ -98,34 +101,6 @@ bool Collector::open(std::int64_t number) {
   if (settings_.table && complete) put_rows(*group);
   plan(group);
   return true;
-}
-
-void Collector::put_rows(Group& group) {
-  group.rows_put = true;
-  auto rows = std::make_shared<std::vector<std::byte>>();
-  const std::int64_t first = stripe_.first_row(group.number);
-  for (std::size_t i = 0; i < group.ones.size(); ++i) {
-    std::array<std::byte, core::kRowBytes> bytes{};
-    // A row that is lost stays so: its zeros have no right check.
-    const One& one = group.ones[i];
-    if (one.known) core::encode_row(one.row, first + static_cast<std::int64_t>(i), manifest_.key(), bytes);
-    rows->insert(rows->end(), bytes.begin(), bytes.end());
-  }
-  ++tasks_;
-  auto failure = std::make_shared<std::optional<base::Failure>>();
-  io_.post(
-      [this, first, rows, failure] {
-        try {
-          sink_.put_table(first, *rows);
-        } catch (const base::Error& error) {
-          *failure = error.failure();
-        }
-      },
-      [this, failure] {
-        --tasks_;
-        if (*failure && !failure_) failure_ = *failure;
-        if (failure_) stopped_ = true;
-      });
 }
 
 const std::vector<Seen>& Collector::candidates(const One& one) const {
@@ -168,52 +143,6 @@ void Collector::plan(const GroupUse& group) {
   std::reverse(group->to_ask.begin(), group->to_ask.end());  // taken from the end
 }
 
-bool Collector::rebuild(Group& group) {
-  const int data = stripe_.data_in(group.number);
-  std::vector<int> survivors;
-  int real = 0;
-  const auto take = [&](bool needed) {
-    for (One& one : group.ones) {
-      if (real == data || one.state == State::kLost || one.input >= 0) continue;
-      if ((one.wanted && !one.put) != needed) continue;
-      one.input = static_cast<int>(survivors.size());
-      survivors.push_back(one.cell.index);
-      ++real;
-    }
-  };
-  // What is fetched anyway first.
-  take(true);
-  take(false);
-  if (real < data || stripe_.parity() == 0) return false;
-  // The chunks that the last group does not have are zeros, and there.
-  for (int index = data; index < stripe_.data(); ++index) survivors.push_back(index);
-  std::vector<int> lost;
-  std::size_t longest = 0;
-  for (const std::size_t i : group.lost) {
-    const One& one = group.ones[i];
-    // Nobody knows where in its share it belongs.
-    if (!one.known && settings_.table && manifest_.moved != 0) return false;
-    lost.push_back(one.cell.index);
-  }
-  for (const One& one : group.ones) longest = std::max(longest, static_cast<std::size_t>(one.cell.length));
-  group.decoder = core::decoder(stripe_.data(), stripe_.parity(), survivors, lost);
-  group.sums.assign(lost.size(), std::vector<std::byte>(longest));
-  return group.decoder.has_value();
-}
-
-void Collector::give_up(Group& group) {
-  for (const std::size_t i : group.lost) {
-    const One& one = group.ones[i];
-    Missing& missing = missing_[one.row.holder];
-    ++missing.count;
-    missing.rows += one.known ? 0 : 1;
-    if (missing.chunks.size() < kMostNamed) missing.chunks.push_back(core::chunk_name(one.cell));
-  }
-  group.lost.clear();
-  group.to_ask.clear();
-  group.finished = true;
-}
-
 bool Collector::ask(const GroupUse& group) {
   bool any = false;
   while (!group->to_ask.empty()) {
@@ -248,33 +177,49 @@ void Collector::arrived(const GroupUse& group, std::size_t index, const StripeCl
     next_candidate(group, index);
     return;
   }
+  arrived_bytes_ += answer.bytes.size();
+  arrived_.push_back({group, index, answer, false, {}});
+  if (arrived_bytes_ >= kTaskBytes) take();
+}
+
+// What has come goes to the I/O threads, small chunks many at a time.
+bool Collector::take() {
+  if (arrived_.empty()) return false;
+  arrived_bytes_ = 0;
   ++tasks_;
-  auto right = std::make_shared<bool>(false);
-  auto failure = std::make_shared<std::optional<base::Failure>>();
+  const auto all = std::make_shared<std::vector<Arrived>>(std::move(arrived_));
+  arrived_.clear();
   io_.post(
-      [this, group, index, answer, right, failure] {
-        const One& one = group->ones[index];
-        if (timed_digest(io_.meter(), answer.bytes, one.cell.offset) != one.row.digest) return;
-        *right = true;
-        try {
-          const Timed timed(io_.meter(), Work::kDisk);
-          if (one.wanted && !one.put) sink_.put(one.cell, one.row, answer.bytes);
-        } catch (const base::Error& error) {
-          *failure = error.failure();
-        }
-        if (one.input >= 0) {
-          const std::lock_guard lock(group->mutex);
-          std::vector<std::byte*> sums;
-          for (auto& sum : group->sums) sums.push_back(sum.data());
-          group->decoder->add(one.input, answer.bytes, sums);
-        }
+      [this, all] {
+        for (Arrived& one : *all) examine(one);
         base::note_activity();
       },
-      // The slot is given back here, on the main thread: a task goes where it ran.
-      [this, group, index, right, failure, use = answer.use] {
+      // The slots are given back here, on the main thread: a task goes where it ran.
+      [this, all] {
         --tasks_;
-        taken(group, index, *right, *failure);
+        for (const Arrived& one : *all) taken(one.group, one.index, one.right, one.failure);
+        all->clear();
       });
+  return true;
+}
+
+void Collector::examine(Arrived& arrived) {
+  Group& group = *arrived.group;
+  const One& one = group.ones[arrived.index];
+  const std::span<const std::byte> bytes = arrived.answer.bytes;
+  if (timed_digest(io_.meter(), bytes, one.cell.offset) != one.row.digest) return;
+  arrived.right = true;
+  try {
+    const Timed timed(io_.meter(), Work::kDisk);
+    if (one.wanted && !one.put) sink_.put(one.cell, one.row, bytes);
+  } catch (const base::Error& error) {
+    arrived.failure = error.failure();
+  }
+  if (one.input < 0) return;
+  const std::lock_guard lock(group.mutex);
+  std::vector<std::byte*> sums;
+  for (auto& sum : group.sums) sums.push_back(sum.data());
+  group.decoder->add(one.input, bytes, sums);
 }
 
 void Collector::taken(const GroupUse& group, std::size_t index, bool right,
@@ -327,59 +272,6 @@ void Collector::finish(const GroupUse& group) {
   } else {
     finish_rebuilt(group);
   }
-}
-
-void Collector::finish_rebuilt(const GroupUse& group) {
-  group->finished = true;
-  ++group->busy;
-  ++tasks_;
-  auto right = std::make_shared<std::vector<bool>>();
-  auto failure = std::make_shared<std::optional<base::Failure>>();
-  io_.post(
-      [this, group, right, failure] {
-        for (std::size_t i = 0; i < group->lost.size(); ++i) {
-          One& one = group->ones[group->lost[i]];
-          const auto bytes =
-              std::span<const std::byte>(group->sums[i]).first(static_cast<std::size_t>(one.cell.length));
-          const base::Digest digest = timed_digest(io_.meter(), bytes, one.cell.offset);
-          // What is made of chunks that are right is.
-          if (!one.known) one.row.digest = digest;
-          right->push_back(digest == one.row.digest);
-          if (!right->back() || !one.wanted || one.put) continue;
-          try {
-            sink_.put(one.cell, one.row, bytes);
-          } catch (const base::Error& error) {
-            *failure = error.failure();
-          }
-        }
-        base::note_activity();
-      },
-      [this, group, right, failure] {
-        --group->busy;
-        --tasks_;
-        if (*failure) {
-          if (!failure_) failure_ = *failure;
-          stopped_ = true;
-        }
-        std::vector<std::size_t> wrong;
-        for (std::size_t i = 0; i < group->lost.size(); ++i) {
-          One& one = group->ones[group->lost[i]];
-          if (!(*right)[i]) {
-            wrong.push_back(group->lost[i]);
-            continue;
-          }
-          one.known = true;
-          if (!one.wanted || one.put) continue;
-          one.put = true;
-          ++counts_.rebuilt;
-          ++counts_.chunks;
-          counts_.bytes += one.cell.length;
-          if (!one.cell.parity) counts_.sum += one.row.digest;
-        }
-        group->lost = wrong;
-        if (!wrong.empty()) give_up(*group);
-        group->sums.clear();
-      });
 }
 
 std::pair<int, std::string> Collector::waits_for(int me) const {

@@ -99,12 +99,22 @@ class Collector {
     std::mutex mutex;
   };
   using GroupUse = std::shared_ptr<Group>;
+  // A chunk that has come, and what an I/O thread makes of it.
+  struct Arrived {
+    GroupUse group;
+    std::size_t index = 0;
+    StripeClient::Answer answer;
+    bool right = false;
+    std::optional<base::Failure> failure;
+  };
   bool open_groups();
   bool open(std::int64_t number);
   void plan(const GroupUse& group);
   bool rebuild(Group& group);
   bool ask(const GroupUse& group);
   void arrived(const GroupUse& group, std::size_t index, const StripeClient::Answer& answer);
+  bool take();
+  void examine(Arrived& arrived);
   void taken(const GroupUse& group, std::size_t index, bool right, const std::optional<base::Failure>& failure);
   void next_candidate(const GroupUse& group, std::size_t index);
   void finish(const GroupUse& group);
@@ -124,6 +134,8 @@ class Collector {
   std::size_t most_rebuilding_;
   std::int64_t next_group_;
   std::list<GroupUse> groups_;
+  std::vector<Arrived> arrived_;
+  std::size_t arrived_bytes_ = 0;
   std::size_t tasks_ = 0;
   bool stopped_ = false;
   bool ended_ = false;

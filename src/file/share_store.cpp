@@ -61,7 +61,7 @@ void ShareStore::prepare(std::int64_t table_bytes, std::int64_t manifest_bytes) 
     throw failure(shown, "can't be replaced");
   }
   // What an interrupted commit has left may be the only place of what it is: it stays until this one is in place.
-  tidy_workplace(folder_.fd(), workplace_, false);
+  tidy_workplace(folder_.fd(), workplace_);
   std::vector<std::string> stripes = {target_};
   for (const std::string& left : names_in(folder_.fd(), workplace_)) stripes.push_back(workplace_ + '/' + left);
   for (const std::string& one : stripes) {
@@ -178,7 +178,7 @@ void ShareStore::take_back() noexcept {
 
 void ShareStore::clean() noexcept {
   if (!published_) return;
-  tidy_workplace(folder_.fd(), workplace_, true);
+  tidy_workplace(folder_.fd(), workplace_);
   if (settings_.fsync) static_cast<void>(fsync(folder_.fd()));
 }
 

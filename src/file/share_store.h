@@ -54,7 +54,7 @@ class ShareStore final : public core::ShareSink {
   void publish();
   // What was in the target's place is there again.
   void take_back() noexcept;
-  // What was in the target's place is removed, and all else in the workplace.
+  // What was in the target's place is removed, and all else in the workplace that is older.
   void clean() noexcept;
 
  private:

@@ -103,9 +103,9 @@ bool is_needed(int folder, const std::string& workplace, const std::string& name
   return !in_place || here->created > in_place->created;
 }
 
-void tidy_workplace(int folder, const std::string& workplace, bool all) noexcept {
+void tidy_workplace(int folder, const std::string& workplace) noexcept {
   for (const std::string& name : names_in(folder, workplace)) {
-    if (!all && is_needed(folder, workplace, name)) continue;
+    if (is_needed(folder, workplace, name)) continue;
     const std::string path = workplace + '/' + name;
     if (unlinkat(folder, path.c_str(), 0) != 0) remove_stripe_folder(folder, path);
   }
@@ -152,7 +152,7 @@ void settle_stripe(const Folder& folder, const core::StripeManifest& meant) {
     return;
   }
   const auto in_place = read_manifest(folder.fd(), target);
-  if (!in_place || in_place->generation != meant.generation) {
+  if (!in_place || in_place->created < meant.created) {
     for (const std::string& name : names_in(folder.fd(), workplace)) {
       const std::string path = workplace + '/' + name;
       const auto here = read_manifest(folder.fd(), path);
@@ -161,7 +161,7 @@ void settle_stripe(const Folder& folder, const core::StripeManifest& meant) {
       break;
     }
   }
-  tidy_workplace(folder.fd(), workplace, false);
+  tidy_workplace(folder.fd(), workplace);
 }
 
 void remove_replaced(const std::string& path, const std::set<std::string>& generations) noexcept {

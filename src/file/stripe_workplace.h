@@ -30,8 +30,8 @@ bool is_stripe_name(const std::string& name);
 
 // Whether what is called `name` in the workplace may be the only place where a part of a stripe is.
 bool is_needed(int folder, const std::string& workplace, const std::string& name);
-// Removes what is not needed, or with `all` everything, and then the workplace itself when it is empty.
-void tidy_workplace(int folder, const std::string& workplace, bool all) noexcept;
+// Removes what is not needed, and then the workplace itself when it is empty.
+void tidy_workplace(int folder, const std::string& workplace) noexcept;
 // A folder of a stripe with all that is in it. What can't be removed stays.
 void remove_stripe_folder(int folder, const std::string& name) noexcept;
 

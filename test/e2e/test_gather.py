@@ -118,6 +118,47 @@ def test_damaged_and_missing_manifests(striped, run):
     assert run("verify", "--stripes", striped / "w%r/big.bin", ranks=6).code == 0
 
 
+def tables(striped):
+    return [folder(striped / f"w{worker}") / "digests.bin" for worker in range(1, 6)]
+
+
+def test_a_row_that_every_table_has_damaged(striped, run):
+    """It is made again along with its chunk, and until that is repaired one share less may be lost."""
+    before = tables(striped)[0].read_bytes()
+    for table in tables(striped):
+        flip(table, 32 * 7 + 5)
+    assert comes_back(striped, run).report["stripe"]["rebuilt"] == 1
+    checked = run("verify", "--stripes", striped / "w%r/big.bin", ranks=6)
+    assert checked.code == PARTIAL and checked.report["stripe"]["losses"] == 1, checked
+    assert "1 of" in checked.text and "digests.bin" in checked.text, checked
+    lost = striped / "w4"
+    shutil.move(lost, striped / "lost")
+    comes_back(striped, run)
+    shutil.move(striped / "lost", lost)
+    assert run("repair", striped / "w%r/big.bin", ranks=6).code == 0
+    assert [table.read_bytes() for table in tables(striped)] == [before] * 5
+    checked = run("verify", "--stripes", striped / "w%r/big.bin", ranks=6)
+    assert checked.code == 0 and checked.report["stripe"]["losses"] == 2, checked
+
+
+def test_tables_of_another_length(striped, run):
+    before = tables(striped)[0].read_bytes()
+    for table in tables(striped):
+        os.truncate(table, len(before) + 40)
+    assert comes_back(striped, run).report["stripe"]["rebuilt"] == 0, "all rows are there"
+    for table in tables(striped):
+        os.truncate(table, len(before) - 40)
+    comes_back(striped, run)
+    assert run("repair", striped / "w%r/big.bin", ranks=6).code == 0
+    assert [table.read_bytes() for table in tables(striped)] == [before] * 5
+    (striped / "back").unlink()
+    for table in tables(striped):
+        os.truncate(table, 64)
+    result = run("gather", striped / "w%r/big.bin", striped / "back", ranks=3)
+    assert result.code == INTEGRITY and not (striped / "back").exists(), result
+    assert "no folder's digests.bin is right" in result.text, result
+
+
 def test_no_manifest_at_all(striped, run):
     for worker in range(1, 6):
         (folder(striped / f"w{worker}") / "manifest.json").write_bytes(b"\xff\x00")

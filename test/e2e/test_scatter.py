@@ -96,6 +96,7 @@ def test_several_files_a_list_and_standard_input(place, scatter, gather):
     (place / "list").write_text(place.file("listed", size=77) + "\n")
     result = scatter("--files-from", place / "list", *paths, place.out, ranks=3)
     assert result.code == 0 and result.report["files"] == 4, result
+    assert result.report["stripe"]["chunks"] == 3 == sum(ok for ok, _ in receipts(result.report).values()), result
     data = data_of(3 * MI + 5, seed=9)
     piped = scatter("--as", "piped", "--parity", "1", "-", place.out, ranks=4, stdin=data)
     assert piped.code == 0, piped
@@ -151,6 +152,21 @@ def test_a_full_disk_on_one_worker(place, scatter, gather, mounts, layout):
         assert counts[2][0] == 0 and counts[1][0] + counts[3][0] == 64, counts
         back = gather(place / "w%r/big.bin", place / "back", ranks=3)
         assert back.code == 0 and (place / "back").read_bytes() == data, back
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_that_fewer_may_be_lost_is_said(place, argosy, quiet):
+    """The file is striped (0), not as it was meant: one line says where and why, another what that means."""
+    fault = {"op": "write", "rank": 2, "path": "share_0002", "nth": 2, "times": "all", "fail": "ENOSPC"}
+    path = place.file(size=400 * KI)
+    words = ["--progress", "none", *quiet, "--chunk-size", "10KiB", "--parity", "1", path, place.out]
+    result = argosy("scatter", *words, ranks=3, fault=fault)
+    assert result.code == 0, result
+    told = [line for line in result.lines if "warning" in line]
+    assert len(told) == 2 and told == result.lines, result
+    told.sort(key=lambda line: "only" in line)
+    assert "share_0002" in told[0] and "No space left" in told[0] and "rank 2 on" in told[0], result
+    assert "big.bin" in told[1] and "only 0 shares may be lost, not 1" in told[1] and "rank 0 on" in told[1], result
 
 
 def test_a_full_disk_on_all(place, scatter, mounts):

@@ -77,6 +77,12 @@ def test_what_was_replaced_is_not_taken_for_what_is_lost(replaced, run):
     assert run("verify", "--stripes", replaced / "w%r/big.bin", ranks=6).code == INTEGRITY
 
 
+def test_a_share_beside_a_lost_manifest_counts(replaced, run):
+    """The new one is whole as long as its shares are."""
+    (folder(replaced / "w2") / "manifest.json").unlink()
+    assert gathered(replaced, run) == "new"
+
+
 def test_the_root_s_clock_does_not_decide(place, scatter, run):
     """Whatever the clocks say, what replaces is younger."""
     assert scatter(OLD, 6, "--parity", "2").code == 0
