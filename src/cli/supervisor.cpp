@@ -55,10 +55,12 @@ constexpr seconds kSilenceSlack(5);         // beyond --stall-timeout, which the
 
 class Supervisor {
  public:
-  Supervisor(const command::Options& options, const std::vector<std::string>& words, JobPlan plan)
+  // `printed` is set once there has been output ahead of the report.
+  Supervisor(const command::Options& options, const std::vector<std::string>& words, JobPlan plan, bool& printed)
       : options_(options),
         words_(words),
         plan_(std::move(plan)),
+        printed_(printed),
         channel_(plan_.on_this_machine),
         display_(STDERR_FILENO, common_.quiet ? command::ProgressStyle::kNone : common_.progress),
         outcome_(command_name(options)) {}
@@ -105,6 +107,7 @@ class Supervisor {
   const command::CommonOptions& common_ = options_.common;
   const std::vector<std::string>& words_;
   const JobPlan plan_;
+  bool& printed_;
   const std::string program_ = own_program();
   const Clock::time_point begin_ = Clock::now();
   // Children from before, of a shell that became us: not ours to kill.
@@ -274,6 +277,7 @@ void Supervisor::on_frame(const nlohmann::json& frame) {
   } else if (type == "output") {
     // That it can't be written is said when the report can't.
     display_.erase();
+    printed_ = true;
     static_cast<void>(write_all(STDOUT_FILENO, text_as_bytes(frame.value("text", ""))));
   } else if (type == "result") {
     outcome_.set_result(command::report_from_json(frame.at("report")));
@@ -383,12 +387,13 @@ void Supervisor::finish() {
 int supervise(const command::Options& options, const std::vector<std::string>& words) {
   command::Report report;
   Rendered rendered;
+  bool printed = false;
   const auto fail = [&](const base::Failure& failure) {
     report = failed_report(std::string(command_name(options)), static_cast<int>(failure.kind), failure);
     rendered = render(report, options.common);
   };
   try {
-    Supervisor supervisor(options, words, plan_job(options));
+    Supervisor supervisor(options, words, plan_job(options), printed);
     supervisor.run();
     report = supervisor.report();
     rendered = supervisor.rendered(report);
@@ -399,6 +404,7 @@ int supervise(const command::Options& options, const std::vector<std::string>& w
     fail({base::Kind::kSystem, "", 0, "", 0, fmt::format("rank 0 is no argosy of this version: {}", error.what())});
   }
   // Only now, as signals act again: a reader that doesn't read can be left by Ctrl-C.
+  if (printed && options.common.json) continue_document(rendered);
   print(rendered);
   return report.exit;
 }
