@@ -1,8 +1,10 @@
 // What `verify` and `digest` keep bounded: failures, names, what nodes tell, what is listed, and a manifest's end.
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -14,6 +16,8 @@
 #include <vector>
 
 #include "base/failures.h"
+#include "base/fd.h"
+#include "cli/ahead.h"
 #include "cli/render.h"
 #include "command/lines.h"
 #include "command/manifest_reader.h"
@@ -210,8 +214,35 @@ TEST(Lines, OfDryRunWithoutNamesAreAnEmptyArray) {
   EXPECT_EQ(nlohmann::json::parse(cli::render(report, options).out).at("names").size(), 0U);
 }
 
+TEST(Ahead, DoesNotWaitForAReader) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe(ends.data()), 0);
+  const base::Fd out(ends[0]);
+  base::Fd in(ends[1]);
+  cli::Ahead ahead(in.get());
+  EXPECT_FALSE(ahead.any());
+  std::string all;
+  for (int i = 0; i < 400'000; ++i) {
+    const std::string line = std::to_string(i) + "\n";
+    ahead.add(line);
+    all += line;
+  }
+  EXPECT_TRUE(ahead.any() && ahead.waits());
+  std::string got;
+  std::array<char, 65'536> part{};
+  while (got.size() < all.size()) {
+    ahead.write();
+    const ssize_t count = read(out.get(), part.data(), part.size());
+    ASSERT_GT(count, 0);
+    got.append(part.data(), static_cast<std::size_t>(count));
+  }
+  EXPECT_EQ(got, all);
+  EXPECT_FALSE(ahead.waits());
+  EXPECT_EQ(ahead.rest(), "");
+}
+
 // How many lines it reads of a manifest with this text; what it says where it is damaged.
-std::string read(const std::string& text) {
+std::string read_manifest(const std::string& text) {
   const Folder folder;
   std::ofstream(folder / "m.json") << text;
   try {
@@ -231,15 +262,16 @@ TEST(ManifestReader, KnowsAnEndThatIsMissing) {
   const std::string line = command::manifest_line(entry, std::nullopt) + "\n";
   const std::string head = std::string(command::kManifestHead) + "\n";
   const auto end = [](int number) { return std::string(command::kManifestEnd) + std::to_string(number) + "}\n"; };
-  EXPECT_EQ(read(head + end(0)), "0");
-  EXPECT_EQ(read(head + line + line + end(2)), "2");
+  EXPECT_EQ(read_manifest(head + end(0)), "0");
+  EXPECT_EQ(read_manifest(head + line + line + end(2)), "2");
   const std::string cut = "the manifest is damaged: its end is missing";
   const std::string whole = head + line + line + end(2);
-  for (std::size_t size = head.size(); size < whole.size(); ++size) EXPECT_EQ(read(whole.substr(0, size)), cut) << size;
-  EXPECT_EQ(read(head + line + end(2)), "the manifest is damaged: lines are missing");
-  EXPECT_EQ(read(head + line + end(1) + line + end(1)), "the manifest is damaged: something follows its end");
-  EXPECT_EQ(read(""), "is no manifest of argosy's");
-  EXPECT_EQ(read("x\n"), "is no manifest of argosy's");
+  for (std::size_t size = head.size(); size < whole.size(); ++size)
+    EXPECT_EQ(read_manifest(whole.substr(0, size)), cut) << size;
+  EXPECT_EQ(read_manifest(head + line + end(2)), "the manifest is damaged: lines are missing");
+  EXPECT_EQ(read_manifest(head + line + end(1) + line + end(1)), "the manifest is damaged: something follows its end");
+  EXPECT_EQ(read_manifest(""), "is no manifest of argosy's");
+  EXPECT_EQ(read_manifest("x\n"), "is no manifest of argosy's");
 }
 
 }  // namespace
