@@ -215,10 +215,9 @@ class Move {
     if (dry_run()) {
       names.emplace(session_.transport(), task_.root,
                     [this](const std::string& name) { lines_.add(name, base::printable(name)); });
-    }
-    if (dry_run() && me_ == task_.root) {
-      settings.origin.only_ask = [&names](const core::Entry& entry) {
-        names->add(entry.path + (entry.type == core::Type::kFolder ? "/" : ""));
+      // The root tells of them all, however many read the source.
+      settings.origin.only_ask = [this, &names](const core::Entry& entry) {
+        if (me_ == task_.root) names->add(entry.path + (entry.type == core::Type::kFolder ? "/" : ""));
       };
     }
     settings.relay.bwlimit = options_.common.bwlimit;
