@@ -71,7 +71,7 @@ class Copies {
   mpi::Verdict compare(Bytes& batch, base::Failures& failures) {
     Bytes result;
     Bytes next;
-    const mpi::Verdict all = phases_.run_task(
+    mpi::Verdict all = phases_.run_task(
         "verify",
         [&] {
           if (takes_part_ && !batch.empty()) {

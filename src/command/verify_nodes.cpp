@@ -191,7 +191,7 @@ class Nodes {
     const std::vector<bool> every(kDrawers, true);
     Drawers drawers{};
     Tree tree(directory_, what_);
-    const mpi::Verdict all = look([&] {
+    mpi::Verdict all = look([&] {
       while (const auto told = tree.next(every)) {
         // Of what can't be read the digest stays that of nothing: it differs from what others have.
         drawers[drawer_of(told->path)] += told->digest;
