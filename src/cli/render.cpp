@@ -68,13 +68,6 @@ std::string prediction(const command::Report& report) {
   return text;
 }
 
-// What --dry-run shows.
-std::string listing(const command::Report& report) {
-  std::string text;
-  for (const std::string& name : report.names) text += base::printable(name) + "\n";
-  return text + fmt::format("{} would change; nothing was moved\n", report.names.size());
-}
-
 // A destination's line, for commands with many.
 std::string node_line(const command::RankReport& rank, double seconds) {
   const double rate = seconds > 0 ? static_cast<double>(rank.bytes_written) / seconds : 0;
@@ -148,7 +141,7 @@ Rendered render(const command::Report& report, const command::CommonOptions& opt
     const bool has_printed = report.command == "digest" || (report.command == "verify" && !report.stripe);
     rendered.out = has_printed        ? std::string()
                    : report.explained ? prediction(report)
-                   : report.dry_run   ? listing(report)
+                   : report.dry_run   ? fmt::format("{} would change; nothing was moved\n", report.would_change)
                                       : result_line(report) + "\n";
     if (report.stripe) rendered.out += stripe_lines(report, options.verbose);
     if (options.verbose && !report.route.empty()) {
@@ -168,6 +161,10 @@ Rendered render(const command::Report& report, const command::CommonOptions& opt
                                 options.json ? "" : " (--json lists them)");
   }
   return rendered;
+}
+
+void continue_document(Rendered& rendered) {
+  if (rendered.out.starts_with('{')) rendered.out.replace(0, 1, "\n  ],");
 }
 
 command::Report failed_report(std::string command, int exit, base::Failure failure) {

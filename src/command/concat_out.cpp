@@ -154,11 +154,13 @@ void ConcatOut::close(bool arrived) {
   }
 }
 
-std::vector<std::string> ConcatOut::names() const {
+std::vector<std::string> ConcatOut::take_names() {
   std::vector<std::string> names;
-  for (const Gathering& gathering : gatherings_)
-    names.insert(names.end(), gathering.names.begin(), gathering.names.end());
-  std::sort(names.begin(), names.end());
+  for (Gathering& gathering : gatherings_) {
+    const std::lock_guard lock(gathering.names_mutex);
+    std::move(gathering.names.begin(), gathering.names.end(), std::back_inserter(names));
+    gathering.names.clear();
+  }
   return names;
 }
 

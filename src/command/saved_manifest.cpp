@@ -105,7 +105,7 @@ core::Listing RecordedSource::next_entries() {
       if (entry.readable()) {
         open_.emplace(listed_, entry);
       } else if (entry.exists()) {
-        lines_ += manifest_line(entry, std::nullopt) + '\n';
+        add_line(entry, std::nullopt);
       }
       ++listed_;
     }
@@ -163,15 +163,21 @@ void RecordedSource::skip(std::uint64_t index) {
   }
   source_.skip(index);
   const std::lock_guard lock(mutex_);
-  lines_ += manifest_line(*entry, base::close_digest(sum, entry->size)) + '\n';
+  add_line(*entry, base::close_digest(sum, entry->size));
 }
 
 void RecordedSource::ended(std::uint64_t index, const base::Digest& digest) {
   const std::lock_guard lock(mutex_);
   const auto found = open_.find(index);
   if (found == open_.end()) return;
-  lines_ += manifest_line(found->second, digest) + '\n';
+  add_line(found->second, digest);
   open_.erase(found);
+}
+
+// Under the lock.
+void RecordedSource::add_line(const core::Entry& entry, const std::optional<base::Digest>& digest) {
+  lines_ += manifest_line(entry, digest) + '\n';
+  ++count_;
 }
 
 void RecordedSource::write_out() {
@@ -185,6 +191,7 @@ void RecordedSource::write_out() {
 
 void RecordedSource::finish() {
   write_out();
+  out_ << kManifestEnd << count_ << "}\n";
   out_.close();
   if (!out_ || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
     throw base::system_error(Kind::kDestination, path_, errno, "the manifest can't be written");

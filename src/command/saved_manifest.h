@@ -17,6 +17,8 @@
 namespace argosy::command {
 
 inline constexpr std::string_view kManifestHead = R"({"argosy_manifest":1})";
+// The last line, with the number of those between before its brace.
+inline constexpr std::string_view kManifestEnd = R"({"argosy_manifest_end":)";
 
 // One line without newline; `digest` is of a file's content.
 std::string manifest_line(const core::Entry& entry, const std::optional<base::Digest>& digest);
@@ -47,6 +49,7 @@ class RecordedSource final : public core::Source {
   void finish();
 
  private:
+  void add_line(const core::Entry& entry, const std::optional<base::Digest>& digest);
   void write_out();
   void leave_out(std::uint64_t entry);
 
@@ -57,6 +60,7 @@ class RecordedSource final : public core::Source {
   std::uint64_t listed_ = 0;
   std::mutex mutex_;  // of what follows
   std::string lines_;
+  std::int64_t count_ = 0;                     // of all lines so far
   std::map<std::uint64_t, core::Entry> open_;  // files whose digest is not known yet
 };
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -80,7 +79,7 @@ void Destination::examine_next() {
         if (task->failure && task->failure->kind == base::Kind::kIntegrity) throw base::Error(*task->failure);
         if (task->failure) {
           // The destination as a whole can't be used: no entry of the page is wanted.
-          failures_.push_back(*task->failure);
+          failures_.add(*task->failure);
           task->found = {};
           task->found.wanted.assign(task->page.entries.size(), false);
           for (core::Entry& entry : task->page.entries) entry.size = core::kMissing;
@@ -96,7 +95,7 @@ void Destination::examined(const core::Page& page, core::Examination examination
     failed[i] = true;
     receipt_.failed.push_back(page.first + i);
   }
-  std::move(examination.failures.begin(), examination.failures.end(), std::back_inserter(failures_));
+  failures_.add(std::move(examination.failures));
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     const core::Entry& entry = page.entries[i];
     if (examination.wanted[i]) {
@@ -267,7 +266,7 @@ void Destination::fail(std::uint64_t index, File& file, std::optional<base::Fail
   if (file.failed) return;
   file.failed = true;
   if (!failure) return;
-  failures_.push_back(std::move(*failure));
+  failures_.add(std::move(*failure));
   receipt_.failed.push_back(index);
 }
 
@@ -337,7 +336,7 @@ void Destination::committed(std::uint64_t index, const std::string& path, std::i
                             const base::Digest& digest, std::optional<base::Failure> failure) {
   base::note_activity();
   if (failure) {
-    failures_.push_back(std::move(*failure));
+    failures_.add(std::move(*failure));
     receipt_.failed.push_back(index);
     return;
   }
@@ -360,7 +359,7 @@ void Destination::take_last() {
 void Destination::give_up(std::string why) {
   if (given_up_) return;
   given_up_ = true;
-  failures_.push_back(integrity({}, std::move(why)));
+  failures_.add(integrity({}, std::move(why)));
   receipt_.stopped = 1;
   for (auto& [index, file] : files_) file.failed = true;
   end_stream();

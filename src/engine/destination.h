@@ -16,6 +16,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/failures.h"
 #include "core/chunk.h"
 #include "core/endpoint.h"
 #include "core/manifest.h"
@@ -55,7 +56,7 @@ class Destination {
   // The job has been asked to stop: what is unfinished when the stream ends is taken away, and is no failure.
   void stop() { stopped_ = true; }
   const Counts& counts() const { return counts_; }
-  const std::vector<base::Failure>& failures() const { return failures_; }
+  const base::Failures& failures() const { return failures_; }
   // It waits for its disk.
   bool is_writing() const { return tasks_ > 0; }
 
@@ -120,7 +121,7 @@ class Destination {
   bool done_ = false;
   core::Receipt receipt_;
   Counts counts_;
-  std::vector<base::Failure> failures_;
+  base::Failures failures_;
 };
 
 }  // namespace argosy::engine

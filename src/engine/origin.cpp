@@ -8,6 +8,10 @@
 
 namespace argosy::engine {
 
+namespace {
+constexpr std::size_t kFailedEntriesKept = 65'536;
+}  // namespace
+
 Origin::Origin(int me, const core::Route& route, Workers& workers, Pool& pool, Relay& relay, Control& control,
                core::Source& source, Settings settings)
     : me_(me),
@@ -81,7 +85,7 @@ bool Origin::walk() {
 
 void Origin::page_read(core::Listing listing) {
   walking_ = false;
-  failures_.insert(failures_.end(), listing.failures.begin(), listing.failures.end());
+  failures_.add(listing.failures);
   if (stopped_) return;
   core::Page page;
   page.number = next_page_++;
@@ -163,6 +167,8 @@ void Origin::received(const core::Receipt& receipt) {
   for (const std::uint64_t entry : receipt.failed) {
     // Once nobody can take it any more, the rest need not be read.
     if (++failed_at_[entry] == control_.destinations()) give_up(entry);
+    // Of entries long past nothing is left to be read.
+    if (failed_at_.size() > kFailedEntriesKept) failed_at_.erase(failed_at_.begin());
   }
   destinations_stopped_ += receipt.stopped;
   if (destinations_stopped_ == control_.destinations()) stop();
@@ -288,7 +294,7 @@ void Origin::finish_if_read(std::uint64_t entry) {
         --closing_;
         if (ended) return;  // and told by the origin that failed
         if (*failure && end.failure == base::Kind::kNone) {
-          failures_.push_back(**failure);
+          failures_.add(**failure);
           end.failure = (*failure)->kind;
         }
         if (end.failure == base::Kind::kNone && !walks_) return;  // that it went well is the root's to say

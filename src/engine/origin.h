@@ -21,6 +21,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/failures.h"
 #include "core/chunk.h"
 #include "core/endpoint.h"
 #include "core/manifest.h"
@@ -69,7 +70,7 @@ class Origin {
   // The stream ends early: what has not been read never will be.
   void stop();
   const Counts& counts() const { return counts_; }
-  const std::vector<base::Failure>& failures() const { return failures_; }
+  const base::Failures& failures() const { return failures_; }
   // It waits for the source.
   bool is_reading() const { return reading_ > 0 || walking_ || closing_ > 0; }
 
@@ -139,8 +140,8 @@ class Origin {
   std::uint64_t next_page_ = 0;
   std::map<std::uint64_t, core::Page> unanswered_;
   std::unordered_map<std::uint64_t, Account> accounts_;
-  std::unordered_map<std::uint64_t, std::size_t> failed_at_;  // how many destinations could not commit an entry
-  std::size_t closing_ = 0;                                   // close tasks under way
+  std::map<std::uint64_t, std::size_t> failed_at_;  // how many destinations could not commit an entry, of the last few
+  std::size_t closing_ = 0;                         // close tasks under way
   std::uint64_t next_plan_ = 0;
   std::uint64_t next_put_ = 0;         // this origin's own next chunk
   std::uint64_t passed_ = 0;           // chunks put in, by whomever
@@ -152,7 +153,7 @@ class Origin {
   std::vector<core::Record> ends_;
   std::int64_t stream_bytes_ = 0;
   Counts counts_;
-  std::vector<base::Failure> failures_;
+  base::Failures failures_;
 };
 
 }  // namespace argosy::engine

@@ -116,7 +116,7 @@ void Origin::chunk_read(std::uint64_t chunk, Fill fill) {
   const auto found = accounts_.find(extent.entry);
   // A large file's first failure is told, not each extent's.
   if (found == accounts_.end() || found->second.failure == base::Kind::kNone) {
-    failures_.insert(failures_.end(), fill.failures.begin(), fill.failures.end());
+    failures_.add(fill.failures);
   }
   if (found != accounts_.end()) {
     Account& account = found->second;

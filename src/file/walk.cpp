@@ -70,7 +70,8 @@ void Walk::fill(core::Entry& entry, const struct stat& status, int folder, const
     return;
   }
   if (entry.type == Type::kFile) {
-    if (status.st_size > core::kLargestFile) throw base::system_error(Kind::kSource, entry.path, EFBIG, "can't be read");
+    if (status.st_size > core::kLargestFile)
+      throw base::system_error(Kind::kSource, entry.path, EFBIG, "can't be read");
     entry.size = status.st_size;
     entry.sparse = status.st_blocks < status.st_size / 512;
   }

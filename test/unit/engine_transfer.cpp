@@ -144,8 +144,8 @@ TEST_P(EngineTransfer, MissingFileIsToldBySizeMinusOneAndFailsAlone) {
   ASSERT_TRUE(pair.run());
   EXPECT_EQ(sink.told[1].size, -1);
   EXPECT_EQ(sink.visible.size(), 2U);
-  ASSERT_EQ(pair.a->failures().size(), 1U);
-  EXPECT_EQ(pair.a->failures()[0].path, "gone");
+  ASSERT_EQ(pair.a->failures().total(), 1);
+  EXPECT_EQ(pair.a->failures().kept()[0].path, "gone");
   EXPECT_TRUE(pair.b->failures().empty());
 }
 
@@ -158,8 +158,8 @@ TEST_P(EngineTransfer, ReadErrorInTheMiddleFailsThatFileAlone) {
   EXPECT_FALSE(sink.visible.contains("a"));
   EXPECT_EQ(sink.visible.size(), 2U);
   EXPECT_TRUE(sink.hidden.empty());
-  ASSERT_GE(pair.a->failures().size(), 1U);
-  EXPECT_EQ(pair.a->failures()[0].error_number, EIO);
+  ASSERT_GE(pair.a->failures().total(), 1);
+  EXPECT_EQ(pair.a->failures().kept()[0].error_number, EIO);
   EXPECT_TRUE(pair.b->failures().empty());
 }
 
@@ -171,7 +171,7 @@ TEST_P(EngineTransfer, ChangedSourceIsNeverSeen) {
   ASSERT_TRUE(pair.run());
   EXPECT_TRUE(sink.visible.empty());
   EXPECT_TRUE(sink.hidden.empty());
-  EXPECT_EQ(pair.a->failures().size(), 2U);
+  EXPECT_EQ(pair.a->failures().total(), 2);
 }
 
 TEST_P(EngineTransfer, FullDiskStopsTheReadingEarly) {
@@ -181,8 +181,8 @@ TEST_P(EngineTransfer, FullDiskStopsTheReadingEarly) {
   Pair pair(source, sink, slots(), shared());
   ASSERT_TRUE(pair.run());
   EXPECT_TRUE(sink.visible.empty() && sink.hidden.empty());
-  ASSERT_EQ(pair.b->failures().size(), 1U);
-  EXPECT_EQ(pair.b->failures()[0].error_number, ENOSPC);
+  ASSERT_EQ(pair.b->failures().total(), 1);
+  EXPECT_EQ(pair.b->failures().kept()[0].error_number, ENOSPC);
   EXPECT_TRUE(pair.a->failures().empty());
   EXPECT_LT(source.reads, 60);
 }
@@ -194,7 +194,7 @@ TEST_P(EngineTransfer, FailedCommitFailsTheFile) {
   Pair pair(source, sink, slots(), shared());
   ASSERT_TRUE(pair.run());
   EXPECT_TRUE(sink.visible.empty() && sink.hidden.empty());
-  EXPECT_EQ(pair.b->failures().size(), 2U);
+  EXPECT_EQ(pair.b->failures().total(), 2);
 }
 
 TEST_P(EngineTransfer, WhatIsInPlaceIsNotRead) {
@@ -242,8 +242,8 @@ TEST(EngineDamage, AWrongByteInFlightIsFound) {
     };
     ASSERT_TRUE(pair.run()) << at;
     EXPECT_TRUE(sink.visible.empty() && sink.hidden.empty()) << at;
-    ASSERT_EQ(pair.b->failures().size(), 1U) << at;
-    EXPECT_EQ(pair.b->failures()[0].kind, base::Kind::kIntegrity) << at;
+    ASSERT_EQ(pair.b->failures().total(), 1) << at;
+    EXPECT_EQ(pair.b->failures().kept()[0].kind, base::Kind::kIntegrity) << at;
   }
 }
 
