@@ -71,7 +71,7 @@ std::string prediction(const command::Report& report) {
 // What --dry-run shows.
 std::string listing(const command::Report& report) {
   std::string text;
-  for (const std::string& name : report.names) text += base::printable(name) + "\n";
+  for (const std::string& name : report.names) text += base::printable_name(name) + "\n";
   return text + fmt::format("{} would change; nothing was moved\n", report.names.size());
 }
 
@@ -92,7 +92,7 @@ std::string_view command_name(const command::Options& options) {
 // "fetched data.bin: 123 bytes (1.2 MB), 1.000 received for each, 0.50 s, 2.4 MB/s, xxh3:..."
 std::string fetch_line(const command::Report& report) {
   const std::string what = report.name.empty() ? fmt::format("{} file{}", report.files, report.files == 1 ? "" : "s")
-                                               : base::printable(report.name);
+                                               : base::printable_name(report.name);
   std::string line = fmt::format("fetched {}: {} bytes", what, report.bytes);
   if (report.bytes >= 1024) line += fmt::format(" ({})", format_size(report.bytes));
   if (report.bytes_moved == 0 && report.fetch->received == 0) {
@@ -118,7 +118,7 @@ std::string result_line(const command::Report& report) {
     read += rank.bytes_read;
     written += rank.bytes_written;
   }
-  std::string what = base::printable(report.name);
+  std::string what = base::printable_name(report.name);
   if (report.name.empty() || report.folders > 0) {
     what = fmt::format("{} file{}", report.files, report.files == 1 ? "" : "s");
     if (report.folders > 0) what += fmt::format(" in {} folder{}", report.folders, report.folders == 1 ? "" : "s");

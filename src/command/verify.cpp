@@ -161,7 +161,7 @@ class Comparison {
         // A large file is compared in parts; that it differs is said once.
         if (one.starts_with("content") && path == differs_) continue;
         if (one.starts_with("content")) differs_ = path;
-        lines.add(fmt::format("{}: {}", path.empty() ? "." : base::printable(path), base::printable(one)));
+        lines.add(fmt::format("{}: {}", path.empty() ? "." : base::printable_name(path), base::printable(one)));
         ++report.differences;
       }
     }
@@ -211,7 +211,7 @@ class Comparison {
       item.length = 0;
       return;
     }
-    if (what_.attributes && told.type != core::Type::kSymlink)
+    if (what_.attributes && file::may_have_attributes(told.type))
       file::compare_attributes(told.attributes, file::attributes_of(place, shown), item.found);
     if (told.type != core::Type::kFile || !told.digest || told.size != here.size) return;
     const engine::Timed timed(phases_.workers().meter(), engine::Work::kHash);

@@ -99,7 +99,7 @@ class SideBySide final : public Finder {
         item.found.push_back(
             fmt::format("links: the same file as {}, as {}", base::printable(first_a), base::printable(first_b)));
     }
-    item.attributes = what_.attributes && a.type == b.type && a.type != core::Type::kSymlink;
+    item.attributes = what_.attributes && a.type == b.type && file::may_have_attributes(a.type);
     if (a.type == core::Type::kFile && b.type == core::Type::kFile && a.size == b.size && a.size > 0) {
       item.length = std::min(kPart, a.size);
       if (a.size > kPart) {

@@ -54,7 +54,8 @@ base::Digest digest_of_entry(file::Listing& listing, const file::Listing::Item& 
   writer.put(entry.device);
   writer.put_string(entry.link);
   const bool link = entry.type == core::Type::kSymlink;
-  if (what.mode && !link) writer.put(entry.mode);
+  // Set-id bits go only with their owner.
+  if (what.mode && !link) writer.put(entry.mode & (what.owner ? 07777U : 01777U));
   if (what.owner) {
     writer.put(entry.uid);
     writer.put(entry.gid);
@@ -63,7 +64,7 @@ base::Digest digest_of_entry(file::Listing& listing, const file::Listing::Item& 
     writer.put(entry.mtime.seconds);
     writer.put(entry.mtime.nanoseconds);
   }
-  if (what.attributes && !link) {
+  if (what.attributes && file::may_have_attributes(entry.type)) {
     for (const core::Attribute& attribute : file::attributes_of(place, shown)) {
       writer.put_string(attribute.name);
       writer.put_string(attribute.value);
@@ -203,7 +204,7 @@ class Nodes {
       for (const auto& [rank, value] : by_rank) {
         if (value == usual) continue;
         const char* how = value.empty() ? "missing" : usual.empty() ? "only" : "differs";
-        lines.add(fmt::format("{}: {} on {} (rank {})", base::printable(path), how,
+        lines.add(fmt::format("{}: {} on {} (rank {})", base::printable_name(path), how,
                               base::printable(session_.host(rank)), rank));
         ++report.differences;
       }
