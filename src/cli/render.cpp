@@ -85,7 +85,7 @@ std::string_view command_name(const command::Options& options) {
 // "fetched data.bin: 123 bytes (1.2 MB), 1.000 received for each, 0.50 s, 2.4 MB/s, xxh3:..."
 std::string fetch_line(const command::Report& report) {
   const std::string what = report.name.empty() ? fmt::format("{} file{}", report.files, report.files == 1 ? "" : "s")
-                                               : base::printable(report.name);
+                                               : base::printable_name(report.name);
   std::string line = fmt::format("fetched {}: {} bytes", what, report.bytes);
   if (report.bytes >= 1024) line += fmt::format(" ({})", format_size(report.bytes));
   if (report.files > 0 && report.fetch->in_place == report.files) {
@@ -111,7 +111,7 @@ std::string result_line(const command::Report& report) {
     read += rank.bytes_read;
     written += rank.bytes_written;
   }
-  std::string what = base::printable(report.name);
+  std::string what = base::printable_name(report.name);
   if (report.name.empty() || report.folders > 0) {
     what = fmt::format("{} file{}", report.files, report.files == 1 ? "" : "s");
     if (report.folders > 0) what += fmt::format(" in {} folder{}", report.folders, report.folders == 1 ? "" : "s");

@@ -225,7 +225,7 @@ class Concat {
     std::optional<NamesToRankZero> names;
     if (asked_.tree.dry_run) {
       names.emplace(session_.transport(), asked_.to,
-                    [this](const std::string& name) { lines_.add(name, base::printable(name)); });
+                    [this](const std::string& name) { lines_.add(name, base::printable_name(name)); });
     }
     run_streams("transfer", streams, names ? &*names : nullptr);
     lines_.flush();

@@ -78,9 +78,13 @@ class Move {
     if (task_.reads(me_)) {
       look = [this, &totals] {
         auto files = resolve(task_.sources, options_.start_directory, surroundings_.open_standard_input);
-        source_ = std::make_unique<file::Reader>(std::move(files), surroundings_.open_standard_input,
-                                                 selection_of(task_.sources.tree, options_.start_directory));
         // The other origins go by the root's manifest.
+        const Sources& sources = task_.sources;
+        auto selection = me_ == task_.root ? selection_of(sources.tree, options_.start_directory, sources.from0,
+                                                          surroundings_.open_standard_input)
+                                           : file::Selection{};
+        source_ =
+            std::make_unique<file::Reader>(std::move(files), surroundings_.open_standard_input, std::move(selection));
         if (me_ == task_.root) totals = source_->scan(task_.checksum);
         if (me_ == task_.root && !task_.sources.save_manifest.empty() && !dry_run() && !task_.explain) {
           recorded_ = std::make_unique<RecordedSource>(*source_,
@@ -214,7 +218,7 @@ class Move {
     std::optional<NamesToRankZero> names;
     if (dry_run()) {
       names.emplace(session_.transport(), task_.root,
-                    [this](const std::string& name) { lines_.add(name, base::printable(name)); });
+                    [this](const std::string& name) { lines_.add(name, base::printable_name(name)); });
       // The root tells of them all, however many read the source.
       settings.origin.only_ask = [this, &names](const core::Entry& entry) {
         if (me_ == task_.root) names->add(entry.path + (entry.type == core::Type::kFolder ? "/" : ""));
@@ -227,9 +231,14 @@ class Move {
     if (way_.route->lanes() > 1 || destinations_ > 1) settings.relay.held_most = kHeldMost;
     const bool writes = way_.route->is_destination(me_);
     if (writes) {
-      const file::Writer::Settings how{
-          options_.common.fsync, options_.common.read_back,       task_.leave_same,           task_.checksum,
-          task_.files_anew,      metadata_of(task_.sources.tree), task_.sources.tree.publish, dry_run()};
+      file::Writer::Settings how;
+      how.fsync = options_.common.fsync;
+      how.read_back = options_.common.read_back;
+      how.leave_same = task_.leave_same;
+      how.checksum = task_.checksum;
+      how.metadata = metadata_of(task_.sources.tree);
+      how.publish = task_.sources.tree.publish;
+      how.only_ask = dry_run();
       sink_ = std::make_unique<file::Writer>(folder_ ? &*folder_ : nullptr, how);
     }
     engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route, source(), sink_.get(),

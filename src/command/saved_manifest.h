@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -13,6 +12,7 @@
 #include "base/digest.h"
 #include "core/endpoint.h"
 #include "core/manifest.h"
+#include "file/replacement.h"
 
 namespace argosy::command {
 
@@ -54,9 +54,7 @@ class RecordedSource final : public core::Source {
   void leave_out(std::uint64_t entry);
 
   core::Source& source_;
-  std::string path_;
-  std::string temporary_;
-  std::ofstream out_;
+  file::Replacement out_;
   std::uint64_t listed_ = 0;
   std::mutex mutex_;  // of what follows
   std::string lines_;

@@ -184,7 +184,8 @@ void Comparison::look_at_line(Item& item) {
     item.length = 0;
     return;
   }
-  if (what_.attributes) file::compare_attributes(told.attributes, file::attributes_of(place, shown), item.found);
+  if (what_.attributes && file::may_have_attributes(told.type))
+    file::compare_attributes(told.attributes, file::attributes_of(place, shown), item.found);
   if (told.type != core::Type::kFile || !told.digest || told.size != here.size) return;
   const engine::Timed timed(phases_.workers().meter(), engine::Work::kHash);
   const file::OpenedForDigest content(shown, shown, here.size);
@@ -209,7 +210,7 @@ void Differences::take(const Bytes& result, const std::string& where) {
       // A large file is compared in parts; that it differs is said once.
       if (one.starts_with("content") && path == differs_) continue;
       if (one.starts_with("content")) differs_ = path;
-      lines_.add(fmt::format("{}: {}{}", path.empty() ? "." : base::printable(path), base::printable(one), where));
+      lines_.add(fmt::format("{}: {}{}", path.empty() ? "." : base::printable_name(path), base::printable(one), where));
       ++report_.differences;
     }
   }

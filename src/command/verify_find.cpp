@@ -82,7 +82,7 @@ class SideBySide final : public Finder {
         item.found.push_back(
             fmt::format("links: the same file as {}, as {}", names_a_.text(first_a), names_b_.text(first_b)));
     }
-    item.attributes = what_.attributes && a.type == b.type;
+    item.attributes = what_.attributes && a.type == b.type && file::may_have_attributes(a.type);
     if (a.type == core::Type::kFile && b.type == core::Type::kFile && a.size == b.size && a.size > 0) {
       item.length = std::min(kPart, a.size);
       if (a.size > kPart) {

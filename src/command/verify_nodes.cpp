@@ -111,7 +111,8 @@ class Tree {
     writer.put(entry.device);
     writer.put_string(entry.link);
     const bool link = entry.type == core::Type::kSymlink;
-    if (what_.mode && !link) writer.put(entry.mode);
+    // Set-id bits go only with their owner.
+    if (what_.mode && !link) writer.put(entry.mode & (what_.owner ? 07777U : 01777U));
     if (what_.owner) {
       writer.put(entry.uid);
       writer.put(entry.gid);
@@ -121,7 +122,7 @@ class Tree {
       writer.put(entry.mtime.seconds);
       writer.put(entry.mtime.nanoseconds);
     }
-    if (what_.attributes) {
+    if (what_.attributes && file::may_have_attributes(entry.type)) {
       for (const core::Attribute& attribute : file::attributes_of(place, shown)) {
         writer.put_string(attribute.name);
         writer.put_string(attribute.value);
@@ -244,7 +245,7 @@ class Nodes {
                                 base::Failures& failures) {
     Merge merge(sides_.size(), [&](const std::string& path, std::size_t side, std::string_view how) {
       const int rank = sides_[side];
-      lines.add(fmt::format("{}: {} on {} (rank {})", path.empty() ? "." : base::printable(path), how,
+      lines.add(fmt::format("{}: {} on {} (rank {})", path.empty() ? "." : base::printable_name(path), how,
                             base::printable(session_.host(rank)), rank));
       ++report.differences;
     });

@@ -25,7 +25,7 @@ struct Examination {
   std::vector<bool> wanted;
   std::vector<Held> held;                // parts of wanted files that are there
   std::vector<std::uint32_t> failed;     // entries that can't be had here, within the page,
-  std::vector<base::Failure> failures;   // and why, one for each
+  std::vector<base::Failure> failures;   // and why; of what lies in a folder that can't be had nothing is said
   std::uint64_t links_and_specials = 0;  // without data: made, or in place
   std::uint64_t folders = 0;
   std::uint64_t in_place = 0;  // of both, those that were there

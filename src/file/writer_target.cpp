@@ -263,7 +263,7 @@ void Writer::read_back(const Target& target, std::int64_t length, const base::Di
   }
 }
 
-void Writer::set_metadata(const Target& target) const {
+void Writer::set_metadata(const Target& target) {
   struct stat status = {};
   // What was just made under the mask has what it was made with: asking would be a call for each file.
   const bool inherits = target.folder->gives_group || target.folder->gives_acl;
@@ -272,6 +272,7 @@ void Writer::set_metadata(const Target& target) const {
     status.st_uid = user_;
     status.st_gid = group_;
     status.st_mode = first_mode(target.entry) & ~mask_;
+    status.st_mtim.tv_nsec = UTIME_OMIT;  // no time that an entry may have
   } else if (fstat(target.fd.get(), &status) != 0) {
     throw failure(target.shown, "fstat");
   }
@@ -285,7 +286,7 @@ void Writer::set_metadata(const Target& target) const {
   }
   Metadata all = settings_.metadata;
   all.mode = true;
-  file::set_metadata(target.fd.get(), status, *what, all, !target.folder->gives_acl, target.shown);
+  lacks(file::set_metadata(target.fd.get(), status, *what, all, !target.folder->gives_acl, target.shown));
 }
 
 void Writer::publish(Target& target) {

@@ -26,7 +26,7 @@ TEST(Wildcards, MatchAsRsyncDoes) {
   EXPECT_TRUE(matches_wildcards("[[:digit:]]", "7"));
   EXPECT_TRUE(matches_wildcards("a\\*", "a*"));
   EXPECT_FALSE(matches_wildcards("a\\*", "ab"));
-  EXPECT_TRUE(matches_wildcards("[unclosed", "[unclosed"));
+  EXPECT_FALSE(matches_wildcards("[unclosed", "[unclosed"));
   EXPECT_FALSE(matches_wildcards("*a/*c", "xa/ya/zc"));
 }
 
@@ -67,10 +67,10 @@ TEST(Wildcards, MatchWhatTryingEverythingMatches) {
 
 TEST(Filter, FirstMatchDecides) {
   Filter filter;
-  EXPECT_TRUE(filter.add("keep.log", true));
-  EXPECT_TRUE(filter.add("*.log", false));
-  EXPECT_TRUE(filter.add("/top/tmp/", false));
-  EXPECT_TRUE(filter.add("cache/***", false));
+  EXPECT_EQ(filter.add_rule("keep.log", true), "");
+  EXPECT_EQ(filter.add_rule("*.log", false), "");
+  EXPECT_EQ(filter.add_rule("/top/tmp/", false), "");
+  EXPECT_EQ(filter.add_rule("cache/***", false), "");
   EXPECT_FALSE(filter.leaves_out("top/a/keep.log", false));
   EXPECT_TRUE(filter.leaves_out("top/a/other.log", false));
   EXPECT_TRUE(filter.leaves_out("top/tmp", true));
@@ -78,17 +78,38 @@ TEST(Filter, FirstMatchDecides) {
   EXPECT_FALSE(filter.leaves_out("top/a/tmp", true));
   EXPECT_TRUE(filter.leaves_out("top/cache", true));
   EXPECT_TRUE(filter.leaves_out("top/cache/x", false));
-  EXPECT_FALSE(filter.add("/", false));
-  EXPECT_FALSE(filter.add("", false));
+}
+
+TEST(Filter, WhatMatchesNothing) {
+  for (const char* pattern : {"", "/", "//", "[z", "[a/[[:foo:]]*", "x\\", "[c-a]", "foo//"}) {
+    Filter filter;
+    EXPECT_EQ(filter.add_rule(pattern, false), "") << pattern;
+    for (const char* path : {"top", "top/z", "top/[z", "top/a", "top/foo", "top/foo/a", "x"})
+      EXPECT_FALSE(filter.leaves_out(path, true)) << pattern << " " << path;
+  }
+  Filter filter;
+  EXPECT_NE(filter.add_rule("- ", false), "");
+  EXPECT_NE(filter.add_rule(std::string(5000, 'a'), false), "");
+}
+
+TEST(Filter, StarsInFrontAlsoStandForNoFolder) {
+  for (const char* pattern : {"**/top/foo", "**/top", "**/**", "**/*", "**", "***"}) {
+    Filter filter;
+    EXPECT_EQ(filter.add_rule(pattern, false), "");
+    EXPECT_TRUE(filter.leaves_out("top/foo", false) || filter.leaves_out("top", true)) << pattern;
+  }
 }
 
 TEST(Filter, Lists) {
   Filter filter;
-  EXPECT_EQ(filter.add_list("# comment\n\n- *.o\n!\n+ a\nb\n"), "");
+  EXPECT_EQ(filter.add_list("# comment\n\n- *.o\n!\n+ a\r\nb\n", false), "");
   EXPECT_FALSE(filter.leaves_out("x.o", false));
   EXPECT_FALSE(filter.leaves_out("a", false));
   EXPECT_TRUE(filter.leaves_out("b", false));
-  EXPECT_EQ(filter.add_list("fine\n/\n"), "/");
+  EXPECT_EQ(filter.add_list(std::string_view("c\nd\0e", 5), true), "");
+  EXPECT_TRUE(filter.leaves_out("c\nd", false));
+  EXPECT_TRUE(filter.leaves_out("e", false));
+  EXPECT_NE(filter.add_list("fine\n- \n", false), "");
 }
 
 TEST(Ranges, JoinAndRefuseOverlap) {
