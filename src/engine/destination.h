@@ -78,9 +78,9 @@ class Destination {
   struct Job {
     core::Record record;
     std::span<const std::byte> data;
-    std::int64_t told = 0;            // the file's size
-    bool verified = false;            // it has not travelled: nothing to check
-    bool held = false;                // what an earlier run has left of it may be the same
+    std::int64_t told = 0;  // the file's size
+    bool verified = false;  // it has not travelled: nothing to check
+    bool held = false;      // what an earlier run has left of it may be the same
     bool written = false;
     std::optional<core::Record> end;  // the file is whole with this record: commit at once
     std::string path;

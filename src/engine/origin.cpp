@@ -156,8 +156,8 @@ void Origin::decided(const core::Answer& answer) {
       unwanted.push_back(index);
       continue;
     }
-    const bool sane =
-        std::all_of(told.parts.begin(), told.parts.end(), [&](const core::Part& part) { return fits(part, entry.size); });
+    const bool sane = std::all_of(told.parts.begin(), told.parts.end(),
+                                  [&](const core::Part& part) { return fits(part, entry.size); });
     const core::Held& here = sane ? told : kNone;
     const std::int64_t bytes = planner_.add(index, entry.size, entry.open_ended, here.ranges());
     if (!entry.open_ended && entry.size < settings_.chunk_size) continue;

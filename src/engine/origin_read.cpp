@@ -106,8 +106,7 @@ void Origin::compare(core::Answer& answer, const core::Page& page) const {
     base::Digest sum;
     for (std::int64_t at = range.begin; at < range.end; at += base::kLeafSize) {
       if (base::interrupted() != 0) return false;
-      const auto into =
-          std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, range.end - at)));
+      const auto into = std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, range.end - at)));
       timed_read(index, at, into);
       sum += timed_digest(workers_.meter(), into, at);
       base::note_activity();

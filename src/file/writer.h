@@ -105,7 +105,7 @@ class Writer final : public core::Sink {
     std::optional<Lock> lock;
     std::optional<Journal> journal;
     Recovered recovered;  // what an earlier run has written
-    bool made = false;  // the file under the temporary name is ours
+    bool made = false;    // the file under the temporary name is ours
     base::Fd fd;
   };
   // What a folder gets once it is filled.

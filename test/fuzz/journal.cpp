@@ -114,7 +114,8 @@ void look_at(const core::Range& range) {
 
 // Where what makes sense ends; 0: it is foreign.
 std::size_t decode(Bytes bytes) {
-  const auto head = Journal::decode_head(bytes.first(std::min(bytes.size(), Journal::kLongestHead)), an_entry(), "boot");
+  const auto head =
+      Journal::decode_head(bytes.first(std::min(bytes.size(), Journal::kLongestHead)), an_entry(), "boot");
   if (!head) return 0;
   require(head->bytes <= bytes.size(), "a head ends where its bytes do");
   std::size_t at = head->bytes;

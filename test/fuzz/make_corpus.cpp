@@ -68,7 +68,8 @@ core::Page a_page() {
 
 core::Answer an_answer() {
   core::Answer answer{0, {true, true, false}, {}};
-  answer.held.push_back({1, {{{0, 2 * base::kLeafSize}, {1, 2}}, {{3 * base::kLeafSize, 4 * base::kLeafSize}, {3, 4}}}});
+  answer.held.push_back(
+      {1, {{{0, 2 * base::kLeafSize}, {1, 2}}, {{3 * base::kLeafSize, 4 * base::kLeafSize}, {3, 4}}}});
   return answer;
 }
 
