@@ -11,6 +11,7 @@
 // slots. A source that fails in the middle of a file ends that file; the stream goes on.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -120,7 +121,7 @@ class Origin {
   bool may_fill() const;
   bool all_passed();
   bool all_planned() const { return walked_ && !walking_ && unanswered_.empty() && planner_.waiting() == 0; }
-  bool settled() const { return reading_ == 0 && ready_.empty() && accounts_.empty() && closing_ == 0; }
+  bool settled() const { return reading_ == 0 && ready_.empty() && accounts_.empty() && closing_ == 0 && !comparing_; }
 
   static constexpr std::size_t kPagesAhead = 4;
 
@@ -138,7 +139,7 @@ class Origin {
 
   bool walking_ = false;
   bool walked_ = false;
-  bool stopped_ = false;
+  std::atomic<bool> stopped_{false};  // read by I/O threads
   bool last_put_ = false;
   std::size_t destinations_stopped_ = 0;
   std::uint64_t next_page_ = 0;

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "base/activity.h"
-#include "base/interrupt.h"
 #include "engine/origin.h"
 
 namespace argosy::engine {
@@ -105,7 +104,7 @@ void Origin::compare(core::Answer& answer, const core::Page& page) const {
     if (entry.size < settings_.chunk_size || !fits(part, entry.size)) return false;
     base::Digest sum;
     for (std::int64_t at = range.begin; at < range.end; at += base::kLeafSize) {
-      if (base::interrupted() != 0) return false;
+      if (stopped_) return false;
       const auto into = std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, range.end - at)));
       timed_read(index, at, into);
       sum += timed_digest(workers_.meter(), into, at);
