@@ -19,8 +19,8 @@ Origin::Origin(int me, const core::Route& route, Workers& workers, Pool& pool, R
       relay_(relay),
       control_(control),
       source_(source),
-      settings_(settings),
-      planner_(settings.chunk_size),
+      settings_(std::move(settings)),
+      planner_(settings_.chunk_size),
       next_put_(next_own(0)) {}
 
 std::uint64_t Origin::next_own(std::uint64_t chunk) const {
