@@ -147,7 +147,7 @@ class HoldingSink final : public core::Sink {
   core::Examination inspect(const core::Page& page) override {
     core::Examination found;
     found.wanted = examine(page);
-    found.held.push_back({0, {}});
+    if (!left_.empty()) found.held.push_back({0, {}});
     for (const std::int64_t leaf : left_) {
       const core::Range range{leaf * kChunk, (leaf + 1) * kChunk};
       found.held[0].parts.push_back({range, held(0, range)});
