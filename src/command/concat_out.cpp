@@ -118,7 +118,6 @@ std::unique_ptr<core::Sink> ConcatOut::sink_of(int giver, ConcatSink::Purpose pu
 bool ConcatOut::finish(bool failed, std::uint64_t& hard_links, std::vector<base::Failure>& failures) {
   for (Gathering& gathering : gatherings_) {
     if (!gathering.writer) continue;
-    gathering.writer->remove_interrupted();
     file::Writer::Finished finished = gathering.writer->finish();
     hard_links += finished.hard_links;
     std::move(finished.failures.begin(), finished.failures.end(), std::back_inserter(failures));

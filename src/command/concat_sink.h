@@ -63,6 +63,7 @@ class ConcatSink final : public core::Sink {
     gathering_.writer->commit(entry + base_, length, digest);
   }
   void discard(std::uint64_t entry) noexcept override { gathering_.writer->discard(entry + base_); }
+  void leave(std::uint64_t entry) noexcept override { gathering_.writer->leave(entry + base_); }
 
  private:
   std::string placed(const std::string& path) const;

@@ -125,7 +125,7 @@ class Move {
       if (task_.wants(me_)) {
         make = [this] {
           if (!dry_run()) {
-            folder_.emplace(destination(), found_.bytes);
+            folder_.emplace(destination(), 0);
           } else if (file::is_folder(destination())) {
             folder_.emplace(destination(), 0);
           }
@@ -342,7 +342,6 @@ class Move {
   // On an I/O thread.
   void finish_folder(std::vector<base::Failure>& failures) {
     if (sink_) {
-      sink_->remove_interrupted();
       file::Writer::Finished finished = sink_->finish();
       report_.files += static_cast<std::int64_t>(finished.hard_links) - finished.files_lost;
       report_.bytes -= finished.bytes_lost;

@@ -111,6 +111,7 @@ core::Examination Writer::inspect(const core::Page& page) {
     }
     base::note_activity();
   }
+  if (!settings_.only_ask) check_space(page, found);
   return found;
 }
 
@@ -138,7 +139,7 @@ void Writer::inspect_one(const core::Page& page, std::size_t at, core::Examinati
   const core::Entry& entry = settings_.publish ? moved : told;
   stage_from(page, at, entry);
   if (entry.type == Type::kFile) {
-    core::Ranges held;
+    std::vector<core::Part> held;
     found.wanted[at] = wants_file(page, page.first + at, entry, held);
     if (!held.empty()) found.held.push_back({static_cast<std::uint32_t>(at), std::move(held)});
     return;
@@ -147,6 +148,34 @@ void Writer::inspect_one(const core::Page& page, std::size_t at, core::Examinati
   if (entry.type == Type::kHardLink) return;  // counted when it is made
   ++(entry.type == Type::kFolder ? found.folders : found.links_and_specials);
   if (done == Done::kInPlace) ++found.in_place;
+}
+
+// What is named by itself is refused before anything moves where it has no room, rather than when the disk is full.
+// What is held of it is there already, and holes take nothing.
+void Writer::check_space(const core::Page& page, core::Examination& found) {
+  std::int64_t bytes = 0;
+  std::vector<std::uint32_t> files;
+  for (std::uint32_t i = 0; i < page.entries.size(); ++i) {
+    const core::Entry& entry = page.entries[i];
+    if (!found.wanted[i] || is_beneath(entry) || entry.sparse || entry.size == 0) continue;
+    files.push_back(i);
+    if (__builtin_add_overflow(bytes, entry.size, &bytes)) bytes = INT64_MAX;
+  }
+  for (const core::Held& held : found.held) {
+    if (std::find(files.begin(), files.end(), held.entry) != files.end()) bytes -= held.ranges().bytes();
+  }
+  if (files.empty()) return;
+  try {
+    check_room(folder_->path(), bytes);
+  } catch (const base::Error& error) {
+    found.failures.push_back(error.failure());
+    for (const std::uint32_t i : files) {
+      found.wanted[i] = false;
+      found.failed.push_back(i);
+      discard(page.first + i);
+    }
+    std::erase_if(found.held, [&](const core::Held& held) { return !found.wanted[held.entry]; });
+  }
 }
 
 // The name by which the user knows it, whatever it has now.
@@ -313,7 +342,8 @@ bool Writer::rescue(const core::Entry& entry, const OpenFolder& folder, struct s
          renameat(left_stage_->fd.get(), name.c_str(), folder.fd.get(), name.c_str()) == 0;
 }
 
-bool Writer::wants_file(const core::Page& page, std::uint64_t index, const core::Entry& entry, core::Ranges& held) {
+bool Writer::wants_file(const core::Page& page, std::uint64_t index, const core::Entry& entry,
+                        std::vector<core::Part>& held) {
   const std::string above(parent_of(entry.path));
   struct stat status = {};
   const bool fresh = !above.empty() && fresh_folders_.contains(above);
@@ -336,7 +366,8 @@ bool Writer::wants_file(const core::Page& page, std::uint64_t index, const core:
   target->replaces = exists;
   target->nameless = is_beneath(entry) && !entry.open_ended && entry.size < kNamelessMost;
   if (folder && !target->nameless && is_journalled(entry)) {
-    look_for_journal(*target, *folder, held);
+    look_for_journal(*target, *folder);
+    held = target->recovered.parts;
   }
   if (stage_) stage_->expect();
   target->stage = stage_;
@@ -350,13 +381,14 @@ bool Writer::is_journalled(const core::Entry& entry) const {
 }
 
 // What an earlier run has written of it need not come again. With the lock nobody else writes it meanwhile.
-void Writer::look_for_journal(Target& target, const OpenFolder& folder, core::Ranges& held) {
+void Writer::look_for_journal(Target& target, const OpenFolder& folder) {
   const std::string name = leaf(target.entry.path);
   if (faccessat(folder.fd.get(), journal_name(name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
   target.folder = parent(target.entry.path);
   target.lock.emplace(folder.fd.get(), lock_name(name), target.shown);
-  target.recovered = recover(folder.fd.get(), name, target.entry, target.journal_bytes);
-  for (const Journal::Record& record : target.recovered) held.add(record.range);
+  target.recovered = recover(folder.fd.get(), name, target.entry);
+  // Of no use to anybody, it makes room.
+  if (target.recovered.parts.empty()) static_cast<void>(unlinkat(folder.fd.get(), temporary_name(name).c_str(), 0));
 }
 
 // A run that was killed right after it had put the file in place leaves its lock, and perhaps the journal.

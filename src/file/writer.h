@@ -58,7 +58,7 @@ class Writer final : public core::Sink {
   // `folder` outlives the writer; it is null when there is nothing to write, because no source can be read, and when
   // nothing is to be written.
   Writer(const Folder* folder, Settings settings);
-  // Takes away what was neither committed nor discarded.
+  // Takes away what was neither committed nor discarded, but for what has a journal.
   ~Writer() override;
 
   std::vector<bool> examine(const core::Page& page) override { return inspect(page).wanted; }
@@ -69,11 +69,10 @@ class Writer final : public core::Sink {
   base::Digest held(std::uint64_t entry, core::Range range) override;
   void commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) override;
   void put(std::uint64_t entry, std::span<const std::byte> data, const base::Digest& digest) override;
-  void discard(std::uint64_t entry) noexcept override;
+  void discard(std::uint64_t entry) noexcept override { give_up(entry, false); }
+  void leave(std::uint64_t entry) noexcept override { give_up(entry, true); }
   // The job ends because a peer can't be trusted: nothing that is unfinished stays for the next run.
   void distrust() { distrusted_ = true; }
-  // Takes away what an interrupt has cut short. Not done where a rank was lost: then it stays for the next run.
-  void remove_interrupted();
   // With Settings::publish, after finish() and where all has arrived: shows the folders. Blocks. Throws base::Error
   // (kDestination).
   void publish_trees();
@@ -104,9 +103,8 @@ class Writer final : public core::Sink {
     std::shared_ptr<const OpenFolder> folder;
     std::optional<Lock> lock;
     std::optional<Journal> journal;
-    std::vector<Journal::Record> recovered;  // what an earlier run has written
-    std::size_t journal_bytes = 0;
-    bool made = false;  // the file under the temporary name is ours
+    Recovered recovered;  // what an earlier run has written
+    bool made = false;    // the file under the temporary name is ours
     base::Fd fd;
   };
   // What a folder gets once it is filled.
@@ -149,7 +147,9 @@ class Writer final : public core::Sink {
   void look_for_stage(const std::string& above);
   void forget_left_stage();
   bool rescue(const core::Entry& entry, const OpenFolder& folder, struct stat& status);
-  bool wants_file(const core::Page& page, std::uint64_t index, const core::Entry& entry, core::Ranges& held);
+  bool wants_file(const core::Page& page, std::uint64_t index, const core::Entry& entry,
+                  std::vector<core::Part>& held);
+  void check_space(const core::Page& page, core::Examination& found);
   void tidy(const core::Entry& entry, const OpenFolder& folder);
   bool is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const;
   bool has_metadata(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
@@ -171,13 +171,14 @@ class Writer final : public core::Sink {
   static bool is_staged(const Target& target);
   void write_to(const Target& target, std::int64_t offset, std::span<const std::byte> data);
   void complete(const std::shared_ptr<Target>& target, std::int64_t length, const base::Digest& digest);
-  void drop(std::shared_ptr<Target> target) noexcept;
+  void drop(Target& target, bool stays) noexcept;
   void publish_later(const std::shared_ptr<Target>& target);
   void sync_and_publish(const std::vector<std::shared_ptr<Target>>& targets);
   void sync_folders(Finished& finished) const;
-  void look_for_journal(Target& target, const OpenFolder& folder, core::Ranges& held);
+  void look_for_journal(Target& target, const OpenFolder& folder);
   void continue_part(Target& target);
   static void leave_hole(const Target& target, std::int64_t offset, std::int64_t length);
+  void give_up(std::uint64_t entry, bool stays) noexcept;
   void remove_part(Target& target);
   mode_t first_mode(const core::Entry& entry) const;
   bool open_nameless(Target& target);
@@ -212,7 +213,6 @@ class Writer final : public core::Sink {
   std::map<std::string, Refused> refused_;
   std::unordered_map<std::string, std::string> staged_;  // the names of folders to be shown, by what they have now
   std::unordered_map<std::uint64_t, std::shared_ptr<Target>> targets_;
-  std::vector<std::shared_ptr<Target>> interrupted_;
   std::vector<std::shared_ptr<Target>> unsynced_;
   Finished finished_;  // what is found out before finish()
 };

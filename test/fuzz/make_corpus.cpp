@@ -69,10 +69,8 @@ core::Page a_page() {
 
 core::Answer an_answer() {
   core::Answer answer{0, {true, true, false}, {}};
-  core::Ranges ranges;
-  ranges.add({0, 2 * base::kLeafSize});
-  ranges.add({3 * base::kLeafSize, 4 * base::kLeafSize});
-  answer.held.push_back({1, ranges});
+  answer.held.push_back(
+      {1, {{{0, 2 * base::kLeafSize}, {1, 2}}, {{3 * base::kLeafSize, 4 * base::kLeafSize}, {3, 4}}}});
   return answer;
 }
 
@@ -142,6 +140,8 @@ void journals() {
     bytes.insert(bytes.end(), record.begin(), record.end());
   }
   save("journal/three", bytes);
+  const Bytes boot = file::Journal::encode(file::Journal::boot_record("another"), head);
+  bytes.insert(bytes.end(), boot.begin(), boot.end());
   save("journal/torn", std::span(bytes).first(bytes.size() - 20));
 }
 
