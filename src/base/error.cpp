@@ -109,6 +109,17 @@ std::string printable(std::string_view bytes) {
   return text;
 }
 
+std::string printable_name(std::string_view bytes) {
+  std::string text;
+  while (!bytes.empty()) {
+    const std::size_t end = std::min(bytes.find('\\'), bytes.size());
+    text += printable(bytes.substr(0, end));
+    if (end < bytes.size()) text += "\\\\";
+    bytes.remove_prefix(std::min(end + 1, bytes.size()));
+  }
+  return text;
+}
+
 bool is_utf8(std::string_view bytes) {
   while (!bytes.empty()) {
     const std::size_t length = utf8_length(bytes);
@@ -136,7 +147,7 @@ std::string utf8_or_replacement(std::string_view bytes) {
 
 std::string describe(const Failure& failure) {
   std::string line;
-  if (!failure.path.empty()) line += printable(failure.path) + ": ";
+  if (!failure.path.empty()) line += printable_name(failure.path) + ": ";
   line += printable(failure.message);
   if (failure.rank >= 0 && !failure.host.empty()) {
     line += fmt::format(" (rank {} on {})", failure.rank, printable(failure.host));

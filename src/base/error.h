@@ -63,6 +63,8 @@ std::string_view kind_name(Kind kind);
 
 // The name as messages show it: control characters and bytes that are not UTF-8 escaped (\n, \x1b).
 std::string printable(std::string_view bytes);
+// The same with a backslash doubled, so that no two names look the same. For what is not made printable once more.
+std::string printable_name(std::string_view bytes);
 
 // True when `bytes` is well-formed UTF-8 (RFC 3629).
 bool is_utf8(std::string_view bytes);

@@ -30,7 +30,10 @@ or, where every node sees the FILEs (--source shared), around a ring in which ea
 reads its part once. auto takes what is predicted to be fastest.
 
 FILE may be a folder: dataset and dataset/ both become DIR/dataset; what is
-there under the same names is replaced, other names stay (--as new: DIR/new).
+there under the same names is replaced, other names stay (--as new: DIR/new). A
+folder is never replaced by a file, nor a file by a folder: that fails, and the
+rest arrives.
+What Ctrl-C or a kill has cut short goes on with the same command.
 
 In DIR, %h stands for the host's name up to its first dot, %r for the rank and
 %% for a percent sign. FILE, --as and names are as with argosy send.

@@ -30,17 +30,21 @@ class TerminalConsole : public Console {
   }
   void output(const std::string& text) override {
     display_.erase();
+    printed_ = true;
     // That it can't be written is said when the report can't.
     static_cast<void>(write_all(STDOUT_FILENO, text));
   }
   bool interrupted() override { return base::interrupted() != 0; }
   int finish(const command::Report& report) override {
     display_.erase();
-    print(render(report, options_));
+    Rendered rendered = render(report, options_);
+    if (printed_ && options_.json) continue_document(rendered);
+    print(rendered);
     return report.exit;
   }
   void fatal(int /*exit*/, const std::string& line) override {
     display_.erase();
+    if (printed_ && options_.json) static_cast<void>(write_all(STDOUT_FILENO, "\n  ]\n}\n"));
     complain(line);
   }
   base::Fd open_standard_input() override {
@@ -61,6 +65,7 @@ class TerminalConsole : public Console {
   command::CommonOptions options_;
   ProgressDisplay display_;
   Clock::time_point last_drawn_{};
+  bool printed_ = false;  // output(), with --json the beginning of a document
 };
 
 }  // namespace

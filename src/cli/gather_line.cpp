@@ -62,7 +62,7 @@ constexpr std::string_view kExamples =
 )";
 
 constexpr CommandLine::About kAbout = {
-    "gather", "bring back a striped file, or all ranks' files",
+    "gather", "bring back what was striped, or all ranks' files",
     "argosy gather [OPTIONS] DIR/NAME OUT\n       argosy gather --concat [OPTIONS] DIR OUT", kHelp, kExamples};
 
 // They say how folders are moved.

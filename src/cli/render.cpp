@@ -68,13 +68,6 @@ std::string prediction(const command::Report& report) {
   return text;
 }
 
-// What --dry-run shows.
-std::string listing(const command::Report& report) {
-  std::string text;
-  for (const std::string& name : report.names) text += base::printable(name) + "\n";
-  return text + fmt::format("{} would change; nothing was moved\n", report.names.size());
-}
-
 // A destination's line, for commands with many.
 std::string node_line(const command::RankReport& rank, double seconds) {
   const double rate = seconds > 0 ? static_cast<double>(rank.bytes_written) / seconds : 0;
@@ -92,10 +85,10 @@ std::string_view command_name(const command::Options& options) {
 // "fetched data.bin: 123 bytes (1.2 MB), 1.000 received for each, 0.50 s, 2.4 MB/s, xxh3:..."
 std::string fetch_line(const command::Report& report) {
   const std::string what = report.name.empty() ? fmt::format("{} file{}", report.files, report.files == 1 ? "" : "s")
-                                               : base::printable(report.name);
+                                               : base::printable_name(report.name);
   std::string line = fmt::format("fetched {}: {} bytes", what, report.bytes);
   if (report.bytes >= 1024) line += fmt::format(" ({})", format_size(report.bytes));
-  if (report.bytes_moved == 0 && report.fetch->received == 0) {
+  if (report.files > 0 && report.fetch->in_place == report.files) {
     line += fmt::format(", {}, already in place", format_seconds(report.seconds.total));
   } else {
     line += fmt::format(", {:.3f} received for each, {}", report.fetch->ratio(), format_seconds(report.seconds.total));
@@ -118,7 +111,7 @@ std::string result_line(const command::Report& report) {
     read += rank.bytes_read;
     written += rank.bytes_written;
   }
-  std::string what = base::printable(report.name);
+  std::string what = base::printable_name(report.name);
   if (report.name.empty() || report.folders > 0) {
     what = fmt::format("{} file{}", report.files, report.files == 1 ? "" : "s");
     if (report.folders > 0) what += fmt::format(" in {} folder{}", report.folders, report.folders == 1 ? "" : "s");
@@ -148,7 +141,7 @@ Rendered render(const command::Report& report, const command::CommonOptions& opt
     const bool has_printed = report.command == "digest" || (report.command == "verify" && !report.stripe);
     rendered.out = has_printed        ? std::string()
                    : report.explained ? prediction(report)
-                   : report.dry_run   ? listing(report)
+                   : report.dry_run   ? fmt::format("{} would change; nothing was moved\n", report.would_change)
                                       : result_line(report) + "\n";
     if (report.stripe) rendered.out += stripe_lines(report, options.verbose);
     if (options.verbose && !report.route.empty()) {
@@ -168,6 +161,10 @@ Rendered render(const command::Report& report, const command::CommonOptions& opt
                                 options.json ? "" : " (--json lists them)");
   }
   return rendered;
+}
+
+void continue_document(Rendered& rendered) {
+  if (rendered.out.starts_with('{')) rendered.out.replace(0, 1, "\n  ],");
 }
 
 command::Report failed_report(std::string command, int exit, base::Failure failure) {

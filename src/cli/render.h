@@ -18,6 +18,9 @@ struct Rendered {
 // Of a job that ended with `report`: whole lines, or nothing.
 Rendered render(const command::Report& report, const command::CommonOptions& options);
 
+// Makes a rendered document the rest of one whose first array has been written already (command::Lines).
+void continue_document(Rendered& rendered);
+
 // "sent big.bin: 1073741824 bytes (1.00 GiB) read, 1073741824 written and verified, 0.41 s, 2.6 GB/s, xxh3:..."
 std::string result_line(const command::Report& report);
 

@@ -29,8 +29,11 @@ stands behind -- is a name, also when it begins with '-'.
 
 FILE may be a folder. `send dataset out` and `send dataset/ out` both put it
 at out/dataset; one that is there is added to: what has the same name is
-replaced, other names stay (--as new: out/new instead). In a folder, a file
-that is there with its size and time is not moved again.
+replaced, other names stay (--as new: out/new instead). A folder is never
+replaced by a file, nor a file by a folder: that fails, and the rest arrives.
+A file that is there with its size and time is not moved again.
+What Ctrl-C or a kill has cut short goes on with the same command, within a
+large file too.
 
 In DIR, %h stands for the host's name up to its first dot, %r for the rank and
 %% for a percent sign.

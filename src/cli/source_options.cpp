@@ -35,8 +35,12 @@ void validate_name(const command::Sources& options) {
 void validate_standard_input(const command::Sources& options, int reader) {
   const bool as_source = std::find(options.files.begin(), options.files.end(), "-") != options.files.end();
   const bool as_list = options.files_from == "-";
-  if (!as_source && !as_list) return;
+  const auto as_rules = std::count_if(options.tree.rules.begin(), options.tree.rules.end(), [](const auto& rule) {
+    return rule.kind == command::SelectRule::Kind::kExcludeFrom && rule.text == "-";
+  });
+  if (!as_source && !as_list && as_rules == 0) return;
   if (reader != 0) throw usage(fmt::format("standard input is rank 0's: it can't come --from {}", reader));
+  if (as_source + as_list + as_rules > 1) throw usage("standard input (-) can be only one thing at a time");
   if (!as_source) return;
   if (options.files.size() > 1 || !options.files_from.empty()) {
     throw usage("standard input (-) is sent alone, without other files");
@@ -61,7 +65,7 @@ void add_source_options(CLI::App& command, Texts& texts, bool& from0) {
   add_text(command, texts, "--as", "NAME", "the name at the destination, for a single FILE");
   add_text(command, texts, "--files-from", "LIST",
            "more FILEs from a list, one a line, that is\nread on the same host; - is standard input");
-  command.add_flag("--from0", from0, "names in LIST end in NUL, not in newline");
+  command.add_flag("--from0", from0, "names and patterns in LISTs end in NUL, not in\nnewline");
 }
 
 void add_manifest_option(CLI::App& command, Texts& texts) {
@@ -98,8 +102,8 @@ std::vector<command::SelectRule> select_rules(const std::vector<std::pair<std::s
     if (name == "--exclude-from") {
       rules.push_back({Kind::kExcludeFrom, value});
     } else if (name == "--exclude" || name == "--include") {
-      core::Filter probe;
-      if (!probe.add(value, false)) throw usage(fmt::format("{}: '{}' is no pattern", name, base::printable(value)));
+      const std::string wrong = core::Filter().add_rule(value, false);
+      if (!wrong.empty()) throw usage(fmt::format("{}: '{}': {}", name, base::printable(value), wrong));
       rules.push_back({name == "--include" ? Kind::kInclude : Kind::kExclude, value});
     }
   }
@@ -135,7 +139,11 @@ void validate_directory(const std::string& directory) {
 }
 
 void validate_sources(const command::Sources& sources, int reader) {
-  if (sources.from0 && sources.files_from.empty()) throw usage("--from0 goes with --files-from");
+  const bool has_patterns = std::any_of(sources.tree.rules.begin(), sources.tree.rules.end(), [](const auto& rule) {
+    return rule.kind == command::SelectRule::Kind::kExcludeFrom;
+  });
+  if (sources.from0 && sources.files_from.empty() && !has_patterns)
+    throw usage("--from0 goes with --files-from or --exclude-from");
   validate_names(sources.files);
   if (!sources.as.empty()) validate_name(sources);
   validate_standard_input(sources, reader);

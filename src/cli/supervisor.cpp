@@ -24,6 +24,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "cli/ahead.h"
 #include "cli/channel_server.h"
 #include "cli/diagnose.h"
 #include "cli/job_folder.h"
@@ -55,10 +56,11 @@ constexpr seconds kSilenceSlack(5);         // beyond --stall-timeout, which the
 
 class Supervisor {
  public:
-  Supervisor(const command::Options& options, const std::vector<std::string>& words, JobPlan plan)
+  Supervisor(const command::Options& options, const std::vector<std::string>& words, JobPlan plan, Ahead& ahead)
       : options_(options),
         words_(words),
         plan_(std::move(plan)),
+        ahead_(ahead),
         channel_(plan_.on_this_machine),
         display_(STDERR_FILENO, common_.quiet ? command::ProgressStyle::kNone : common_.progress),
         outcome_(command_name(options)) {}
@@ -105,6 +107,7 @@ class Supervisor {
   const command::CommonOptions& common_ = options_.common;
   const std::vector<std::string>& words_;
   const JobPlan plan_;
+  Ahead& ahead_;
   const std::string program_ = own_program();
   const Clock::time_point begin_ = Clock::now();
   // Children from before, of a shell that became us: not ours to kill.
@@ -169,6 +172,7 @@ void Supervisor::turn() {
   if (job_.output.valid()) fds.push_back({job_.output.get(), POLLIN, 0});
   if (diagnosing()) fds.push_back({diagnosis_.output.get(), POLLIN, 0});
   channel_.add_to_poll(fds);
+  if (ahead_.waits()) fds.push_back({STDOUT_FILENO, POLLOUT, 0});
   if (poll(fds.data(), fds.size(), poll_timeout(next_deadline())) < 0 && errno != EINTR) {
     throw base::system_error(base::Kind::kSystem, "", errno, "poll");
   }
@@ -178,6 +182,7 @@ void Supervisor::turn() {
   std::vector<nlohmann::json> frames;
   channel_.serve(frames);
   for (const nlohmann::json& frame : frames) on_frame(frame);
+  ahead_.write();
   start_pumps();
   check_deadlines();
 }
@@ -272,9 +277,8 @@ void Supervisor::on_frame(const nlohmann::json& frame) {
                      frame.value("bytes_total", std::int64_t{-1}), frame.value("files", std::int64_t{0}),
                      frame.value("files_total", std::int64_t{-1})});
   } else if (type == "output") {
-    // That it can't be written is said when the report can't.
     display_.erase();
-    static_cast<void>(write_all(STDOUT_FILENO, text_as_bytes(frame.value("text", ""))));
+    ahead_.add(text_as_bytes(frame.value("text", "")));
   } else if (type == "result") {
     outcome_.set_result(command::report_from_json(frame.at("report")));
     ended_after_ = seconds_since_begin();
@@ -383,12 +387,13 @@ void Supervisor::finish() {
 int supervise(const command::Options& options, const std::vector<std::string>& words) {
   command::Report report;
   Rendered rendered;
+  Ahead ahead(STDOUT_FILENO);
   const auto fail = [&](const base::Failure& failure) {
     report = failed_report(std::string(command_name(options)), static_cast<int>(failure.kind), failure);
     rendered = render(report, options.common);
   };
   try {
-    Supervisor supervisor(options, words, plan_job(options));
+    Supervisor supervisor(options, words, plan_job(options), ahead);
     supervisor.run();
     report = supervisor.report();
     rendered = supervisor.rendered(report);
@@ -399,6 +404,8 @@ int supervise(const command::Options& options, const std::vector<std::string>& w
     fail({base::Kind::kSystem, "", 0, "", 0, fmt::format("rank 0 is no argosy of this version: {}", error.what())});
   }
   // Only now, as signals act again: a reader that doesn't read can be left by Ctrl-C.
+  if (ahead.any() && options.common.json) continue_document(rendered);
+  rendered.out.insert(0, ahead.rest());
   print(rendered);
   return report.exit;
 }

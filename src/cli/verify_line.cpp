@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cli/command_line.h"
+#include "cli/source_options.h"
 #include "cli/stripe_options.h"
 
 namespace argosy::cli {
@@ -22,7 +23,12 @@ permissions, owners, modification times, links and extended attributes count.
 Prints a line for each difference. Ends with 0 where there is none, else with 1.
 
 A and B are read by all ranks, and so is DIR with --manifest: each has to see
-them. FILE is read on rank 0's host.
+them. FILE is read on rank 0's host, and is refused where its end is missing.
+
+With --nodes and --manifest, %h in DIR stands for the host, %r for the rank and
+%% for a percent sign, as with bcast: then every node's folder is compared, and
+with %r every rank's. Of DIR itself the modification time does not count with
+--nodes: the nodes have made it one after another.
 
 With --stripes every rank checks the shares of a striped file that it sees, all
 at once, and it is said whether the file can still be had, and how many more
@@ -40,6 +46,8 @@ constexpr std::string_view kExamples =
   argosy send --save-manifest m.json dataset /backup
   argosy verify --manifest m.json /backup
       still what it was?
+  argosy verify --manifest m.json -n 4 '/scratch/%r'
+      is each rank's copy?
   argosy verify --hosts a,b,c,d,e --stripes /scratch/big.bin
       can big.bin, which was scattered, still be had?
 )";
@@ -86,6 +94,7 @@ class VerifyLine : public CommandLine {
     for (const std::string& name : names) {
       if (name.empty()) throw usage("verify: a name is empty");
     }
+    if (verify.against != Against::kOther) validate_directory(names[0]);
     verify.directory = std::move(names[0]);
     if (wanted == 2) verify.other = std::move(names[1]);
     return verify;

@@ -28,20 +28,18 @@ Report clean(const Options& options, const CleanOptions& asked, mpi::Session& se
   std::function<void()> task;
   if (acts) task = [&] { cleaned = file::clean(directory); };
   const mpi::Verdict all = phases.run_task("clean", task, [] { return mpi::Verdict{}; });
-  if (phases.failure()) report.errors.push_back(*phases.failure());
-  for (base::Failure& failure : phases.signed_here(std::move(cleaned.failures)))
-    report.errors.push_back(std::move(failure));
-  std::vector<base::Failure> busy;
+  base::Failures failures;
+  if (phases.failure()) failures.add(*phases.failure());
+  failures.add(std::move(cleaned.failures));
   for (const std::string& path : cleaned.busy)
-    busy.push_back({base::Kind::kDestination, path, -1, {}, EBUSY, "in use by another run, and left alone"});
-  for (base::Failure& failure : phases.signed_here(std::move(busy))) report.errors.push_back(std::move(failure));
+    failures.add({base::Kind::kDestination, path, -1, {}, EBUSY, "in use by another run, and left alone"});
   const std::vector<std::int64_t> removed = session.exchange(cleaned.removed);
   const std::vector<std::int64_t> bytes = session.exchange(cleaned.bytes);
   for (std::size_t rank = 0; rank < removed.size(); ++rank) {
     report.files += removed[rank];
     report.bytes += bytes[rank];
   }
-  Report whole = finish_dealt(phases, session, std::move(report), all.interrupted);
+  Report whole = finish_dealt(phases, session, std::move(report), failures, all.interrupted);
   whole.seconds.total = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return whole;
 }

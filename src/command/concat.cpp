@@ -12,15 +12,19 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "base/failures.h"
 #include "command/concat_memory.h"
 #include "command/concat_out.h"
 #include "command/concat_streams.h"
+#include "command/lines.h"
+#include "command/names_to_rank_zero.h"
 #include "command/phases.h"
 #include "command/place.h"
 #include "command/sources.h"
@@ -50,7 +54,8 @@ class Concat {
         me_(session.rank()),
         receives_(session.rank() == asked.to),
         phases_(session, options.common, surroundings.observer),
-        out_(options, asked, session.hosts()) {
+        out_(options, asked, session.hosts()),
+        lines_(surroundings.observer, options.common.json, options.common.quiet, "names", "path") {
     report_.command = GatherOptions::kName;
     report_.dry_run = asked.tree.dry_run;
   }
@@ -81,7 +86,7 @@ class Concat {
   bool note(const mpi::Verdict& verdict) {
     interrupted_ = std::max(interrupted_, verdict.interrupted);
     failed_ += verdict.failed;
-    if (phases_.failure()) report_.errors.push_back(*phases_.failure());
+    if (phases_.failure()) errors_.add(*phases_.failure());
     return interrupted_ == 0;
   }
 
@@ -119,17 +124,17 @@ class Concat {
   }
 
   bool take_memory() {
-    std::vector<int> nodes;
-    for (int rank = 0; rank < session_.size(); ++rank) nodes.push_back(session_.node_of(rank));
+    std::vector<int> nodes(static_cast<std::size_t>(session_.size()));
+    for (int rank = 0; rank < session_.size(); ++rank) nodes[static_cast<std::size_t>(rank)] = session_.node_of(rank);
     const auto memory = divide_memory(options_.common, nodes, givers_, asked_.to);
     if (!memory) {
       if (me_ == 0) {
-        report_.errors.push_back({Kind::kUsage,
-                                  {},
-                                  -1,
-                                  {},
-                                  0,
-                                  fmt::format("--memory is too small for the files of {} ranks", givers_.size())});
+        errors_.add({Kind::kUsage,
+                     {},
+                     -1,
+                     {},
+                     0,
+                     fmt::format("--memory is too small for the files of {} ranks", givers_.size())});
       }
       return false;
     }
@@ -217,7 +222,13 @@ class Concat {
     ConcatStreams::Setup setup = setup_for(givers_, source, ConcatSink::Purpose::kMove);
     if (asked_.tree.dry_run) setup.settings.origin.only_ask = [](const core::Entry&) {};
     ConcatStreams streams(session_, phases_.workers(), slots_, std::move(setup));
-    run_streams("transfer", streams);
+    std::optional<NamesToRankZero> names;
+    if (asked_.tree.dry_run) {
+      names.emplace(session_.transport(), asked_.to,
+                    [this](const std::string& name) { lines_.add(name, base::printable_name(name)); });
+    }
+    run_streams("transfer", streams, names ? &*names : nullptr);
+    lines_.flush();
     const ConcatStreams::Totals totals = streams.totals();
     keep_failures(totals.origin_failures);
     keep_failures(totals.destination_failures);
@@ -235,19 +246,25 @@ class Concat {
     report_.folders = static_cast<std::int64_t>(counts.folders);
     report_.bytes = counts.bytes_committed + counts.bytes_in_place;
     report_.bytes_moved = rank_.bytes_written = counts.bytes_written;
-    report_.names = out_.names();
   }
 
-  void run_streams(const std::string& name, ConcatStreams& streams) {
+  void run_streams(const std::string& name, ConcatStreams& streams, NamesToRankZero* names = nullptr) {
     Phase phase;
     phase.name = name;
-    phase.step = [&] { return streams.step(); };
-    phase.done = [&] { return streams.done(); };
+    phase.step = [&] {
+      const bool any = streams.step();
+      if (names != nullptr) {
+        for (const std::string& one : out_.take_names()) names->add(one);
+        if (streams.done()) names->end();
+      }
+      return any;
+    };
+    phase.done = [&] { return streams.done() && (names == nullptr || names->done()); };
     phase.stop = [&] { streams.stop(); };
     phase.verdict = [&] {
       mpi::Verdict mine;
       const ConcatStreams::Totals totals = streams.totals();
-      mine.failed = static_cast<std::int64_t>(totals.origin_failures.size() + totals.destination_failures.size());
+      mine.failed = totals.origin_failures.total() + totals.destination_failures.total();
       return mine;
     };
     phase.status = [&] {
@@ -264,12 +281,15 @@ class Concat {
     failed_ += all.failed;
   }
 
-  void keep_failures(std::vector<base::Failure> failures) {
-    failures = phases_.signed_here(std::move(failures));
+  void keep_failures(base::Failures failures) {
     // An interrupt explains by itself what it cut short.
-    if (interrupted_ != 0)
-      std::erase_if(failures, [](const base::Failure& failure) { return failure.error_number == EINTR; });
-    report_.errors.insert(report_.errors.end(), failures.begin(), failures.end());
+    if (interrupted_ != 0) failures.leave_out(EINTR);
+    errors_.add(failures);
+  }
+  void keep_failures(std::vector<base::Failure> failures) {
+    base::Failures all;
+    all.add(std::move(failures));
+    keep_failures(std::move(all));
   }
 
   void commit() {
@@ -289,8 +309,9 @@ class Concat {
   }
 
   Report finish() {
-    report_.errors_total = static_cast<std::int64_t>(report_.errors.size());
-    if (report_.errors.size() > kErrorsKept) report_.errors.resize(kErrorsKept);
+    report_.errors = phases_.signed_where_missing(errors_.kept());
+    report_.errors_total = errors_.total();
+    report_.would_change = lines_.count();
     rank_.rank = me_;
     rank_.host = session_.host(me_);
     rank_.peak_rss = peak_rss();
@@ -313,6 +334,8 @@ class Concat {
   std::vector<file::FolderId> destinations_;  // that this rank's walk leaves out
   ConcatMemory memory_;
   std::span<std::byte> slots_;
+  Lines lines_;  // of --dry-run
+  base::Failures errors_;
   RankReport rank_;
   Report report_;
 };

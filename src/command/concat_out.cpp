@@ -118,7 +118,6 @@ std::unique_ptr<core::Sink> ConcatOut::sink_of(int giver, ConcatSink::Purpose pu
 bool ConcatOut::finish(bool failed, std::uint64_t& hard_links, std::vector<base::Failure>& failures) {
   for (Gathering& gathering : gatherings_) {
     if (!gathering.writer) continue;
-    gathering.writer->remove_interrupted();
     file::Writer::Finished finished = gathering.writer->finish();
     hard_links += finished.hard_links;
     std::move(finished.failures.begin(), finished.failures.end(), std::back_inserter(failures));
@@ -154,11 +153,13 @@ void ConcatOut::close(bool arrived) {
   }
 }
 
-std::vector<std::string> ConcatOut::names() const {
+std::vector<std::string> ConcatOut::take_names() {
   std::vector<std::string> names;
-  for (const Gathering& gathering : gatherings_)
-    names.insert(names.end(), gathering.names.begin(), gathering.names.end());
-  std::sort(names.begin(), names.end());
+  for (Gathering& gathering : gatherings_) {
+    const std::lock_guard lock(gathering.names_mutex);
+    std::move(gathering.names.begin(), gathering.names.end(), std::back_inserter(names));
+    gathering.names.clear();
+  }
   return names;
 }
 

@@ -41,8 +41,8 @@ class ConcatOut {
   // After finish(): durable with --fsync; where nothing has `arrived`, the folders that were made are gone. Blocks.
   // Throws base::Error (kDestination).
   void close(bool arrived);
-  // What would change, sorted.
-  std::vector<std::string> names() const;
+  // What has been found since the last call that would change, where nothing is to be moved. Does not block.
+  std::vector<std::string> take_names();
 
  private:
   void open(Gathering& gathering) const;

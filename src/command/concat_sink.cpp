@@ -113,6 +113,7 @@ core::Examination ConcatSink::inspect(const core::Page& page) {
 
 void ConcatSink::list_wanted(const core::Page& page, const core::Examination& found) {
   if (!found.only_asked) return;
+  const std::lock_guard lock(gathering_.names_mutex);
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     const core::Entry& entry = page.entries[i];
     if (!found.wanted[i]) continue;

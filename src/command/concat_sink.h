@@ -26,9 +26,10 @@ struct Gathering {
   std::string prefix;         // what paths begin with for the writer: empty, or OUT's name where that is renamed
   std::optional<file::Folder> folder;  // OUT, or what it is to appear in by a rename; none where nothing is written
   std::unique_ptr<file::Writer> writer;
-  std::mutex mutex;                // of what follows, and of the writer while it looks at a page
-  core::Claims claims;             // where there are several givers
-  std::vector<std::string> names;  // what would change, where nothing is to be moved
+  std::mutex mutex;     // of what follows, and of the writer while it looks at a page
+  core::Claims claims;  // where there are several givers
+  std::mutex names_mutex;
+  std::vector<std::string> names;  // what would change, where nothing is to be moved; ConcatOut::take_names()
   bool is_shared() const { return givers.size() > 1; }
 };
 
@@ -62,6 +63,7 @@ class ConcatSink final : public core::Sink {
     gathering_.writer->commit(entry + base_, length, digest);
   }
   void discard(std::uint64_t entry) noexcept override { gathering_.writer->discard(entry + base_); }
+  void leave(std::uint64_t entry) noexcept override { gathering_.writer->leave(entry + base_); }
 
  private:
   std::string placed(const std::string& path) const;

@@ -112,14 +112,11 @@ void ConcatStreams::add(engine::Destination::Counts& counts, const engine::Trans
 }
 
 void ConcatStreams::add(Totals& totals, const engine::Transfer& transfer) {
-  const auto append = [](std::vector<base::Failure>& all, const std::vector<base::Failure>& more) {
-    all.insert(all.end(), more.begin(), more.end());
-  };
   if (const auto* origin = transfer.origin()) {
     totals.bytes_read += origin->counts().bytes_read;
-    append(totals.origin_failures, origin->failures());
+    totals.origin_failures.add(origin->failures());
   }
-  if (const auto* destination = transfer.destination()) append(totals.destination_failures, destination->failures());
+  if (const auto* destination = transfer.destination()) totals.destination_failures.add(destination->failures());
   for (const auto& [to, link] : transfer.links()) totals.links.insert_or_assign(to, link);
 }
 

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/failures.h"
 #include "command/concat_memory.h"
 #include "core/endpoint.h"
 #include "core/route.h"
@@ -37,8 +38,8 @@ class ConcatStreams {
   // What has come of the streams that are over, and so far of the others.
   struct Totals {
     std::int64_t bytes_read = 0;
-    std::vector<base::Failure> origin_failures;
-    std::vector<base::Failure> destination_failures;
+    base::Failures origin_failures;
+    base::Failures destination_failures;
     std::map<int, engine::LinkMeter> links;
   };
   // `slots`, `session` and `workers` outlive it.

@@ -2,28 +2,13 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "command/place.h"
 
 namespace argosy::command {
 
 namespace {
-constexpr std::size_t kLinesAtOnce = 64 * 1024;
 constexpr std::size_t kLongestText = 256 * 1024;
 }  // namespace
-
-void Lines::add(const std::string& line) {
-  if (json_) {
-    report_.lines.push_back(line);
-    return;
-  }
-  text_ += line;
-  text_ += '\n';
-  if (text_.size() >= kLinesAtOnce) flush();
-}
-
-void Lines::flush() {
-  if (observer_ != nullptr && !text_.empty()) observer_->output(text_);
-  text_.clear();
-}
 
 mpi::Verdict run_dealt(Phases& phases, const std::string& name, engine::Deal::Work work) {
   engine::Deal deal(phases.session().transport(), phases.workers(), std::move(work));
@@ -62,9 +47,19 @@ base::Failure get_failure(base::Reader& reader) {
   return failure;
 }
 
-Report finish_dealt(Phases& phases, mpi::Session& session, Report report, int interrupted) {
-  report.errors_total = static_cast<std::int64_t>(report.errors.size());
-  if (report.errors.size() > kErrorsKept) report.errors.resize(kErrorsKept);
+std::vector<int> owners(const mpi::Session& session, const std::string& directory) {
+  const bool all = has_template(directory, 'r');
+  std::vector<int> ranks;
+  for (int rank = 0; rank < session.size(); ++rank) {
+    if (all || session.node_of(rank) == rank) ranks.push_back(rank);
+  }
+  return ranks;
+}
+
+Report finish_dealt(Phases& phases, mpi::Session& session, Report report, const base::Failures& failures,
+                    int interrupted) {
+  report.errors = phases.signed_where_missing(failures.kept());
+  report.errors_total = failures.total();
   RankReport rank;
   rank.rank = session.rank();
   rank.host = session.host(session.rank());

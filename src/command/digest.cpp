@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "command/dealt.h"
+#include "command/lines.h"
 #include "command/phases.h"
 #include "command/place.h"
 #include "file/digest_file.h"
@@ -162,16 +163,20 @@ Bytes work_on(const Bytes& task, const std::function<base::Failure(base::Failure
       const file::OpenedForDigest file(piece.path, piece.shown, piece.size);
       std::string sha;
       base::Digest sum;
+      std::int64_t length = piece.length;
       if (sha256) {
         sha = file.sha256();
+      } else if (piece.size == 0) {
+        // The kernel's own files tell no size.
+        sum = file.sum_to_end(length);
       } else {
-        sum = file.sum(piece.offset, piece.length);
+        sum = file.sum(piece.offset, length);
       }
       writer.put(std::uint8_t{1});
       writer.put_string(piece.shown);
       writer.put(piece.offset);
-      writer.put(piece.length);
-      writer.put(piece.size);
+      writer.put(length);
+      writer.put(std::max(piece.size, length));
       writer.put_string(sha);
       writer.put(sum.low);
       writer.put(sum.high);
@@ -186,7 +191,8 @@ Bytes work_on(const Bytes& task, const std::function<base::Failure(base::Failure
 // Rank 0: puts results together and prints them.
 class Printer {
  public:
-  Printer(Lines& lines, Report& report) : lines_(lines), report_(report) {}
+  Printer(Lines& lines, Report& report, base::Failures& failures)
+      : lines_(lines), report_(report), failures_(failures) {}
 
   void take(const Bytes& result) {
     base::Reader reader(result);
@@ -196,7 +202,7 @@ class Printer {
         // Of a file in parts the first failure is told.
         if (failure.path == broken_ && !broken_.empty()) continue;
         broken_ = failure.path;
-        report_.errors.push_back(std::move(failure));
+        failures_.add(std::move(failure));
         continue;
       }
       const std::string shown = reader.get_string(kLongestPath);
@@ -223,6 +229,7 @@ class Printer {
  private:
   Lines& lines_;
   Report& report_;
+  base::Failures& failures_;
   base::Digest sum_;
   std::string broken_;
 };
@@ -254,9 +261,10 @@ Report digest(const Options& options, const DigestOptions& asked, mpi::Session& 
   Phases phases(session, options.common, surroundings.observer);
   if (surroundings.observer != nullptr) surroundings.observer->started();
   const auto begun = std::chrono::steady_clock::now();
-  Lines lines(surroundings.observer, options.common.json, report);
+  Lines lines(surroundings.observer, options.common.json, false, "lines", "text");
+  base::Failures failures;
   Finder finder(asked, options.start_directory, asked.sha256);
-  Printer printer(lines, report);
+  Printer printer(lines, report, failures);
   engine::Deal::Work work;
   work.next = [&] { return finder.next(); };
   work.work = [&](const Bytes& task) {
@@ -265,9 +273,8 @@ Report digest(const Options& options, const DigestOptions& asked, mpi::Session& 
   };
   work.result = [&](const Bytes& result) { printer.take(result); };
   const mpi::Verdict all = run_dealt(phases, "digest", std::move(work));
-  if (session.rank() == 0) lines.flush();
-  report.errors = phases.signed_where_missing(std::move(report.errors));
-  Report whole = finish_dealt(phases, session, std::move(report), all.interrupted);
+  lines.flush();
+  Report whole = finish_dealt(phases, session, std::move(report), failures, all.interrupted);
   whole.seconds.total = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return whole;
 }

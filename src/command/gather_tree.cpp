@@ -24,8 +24,8 @@ using base::Kind;
 base::Fd open_nameless(int folder, const std::string& name, const std::string& shown) {
   base::Fd fd(openat(folder, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
   if (fd.valid()) return fd;
-  // Not every file system has such files.
-  const std::string temporary = file::temporary_name(name);
+  // Not every file system has such files. The name is no target's: another run may write OUT's own.
+  const std::string temporary = file::temporary_name(name + "/");
   static_cast<void>(unlinkat(folder, temporary.c_str(), 0));
   fd = base::Fd(openat(folder, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd.valid()) throw base::system_error(Kind::kDestination, shown, errno, "can't be written");
@@ -76,7 +76,7 @@ file::Unpacked GatheredTree::unpack() {
   how.publish = fstatat(above_.fd(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
   how.journals = false;
   file::Writer writer(&above_, how);
-  file::Unpacked unpacked = file::unpack_tree(fd_.get(), size_, name_, writer, shown_);
+  file::Unpacked unpacked = file::unpack_tree(fd_.get(), size_, name_, writer, shown_, common_.read_back);
   file::Writer::Finished finished = writer.finish();
   unpacked.files += static_cast<std::int64_t>(finished.hard_links);
   std::move(finished.failures.begin(), finished.failures.end(), std::back_inserter(unpacked.failures));

@@ -10,6 +10,9 @@
 #include <tuple>
 #include <utility>
 
+#include "base/failures.h"
+#include "command/lines.h"
+#include "command/names_to_rank_zero.h"
 #include "command/phases.h"
 #include "command/place.h"
 #include "command/saved_manifest.h"
@@ -42,7 +45,8 @@ class Move {
         surroundings_(surroundings),
         task_(task),
         me_(session.rank()),
-        phases_(session, options.common, surroundings.observer) {
+        phases_(session, options.common, surroundings.observer),
+        lines_(surroundings.observer, options.common.json, options.common.quiet, "names", "path") {
     report_.command = task.command;
     report_.dry_run = task.sources.tree.dry_run;
   }
@@ -74,9 +78,13 @@ class Move {
     if (task_.reads(me_)) {
       look = [this, &totals] {
         auto files = resolve(task_.sources, options_.start_directory, surroundings_.open_standard_input);
-        source_ = std::make_unique<file::Reader>(std::move(files), surroundings_.open_standard_input,
-                                                 selection_of(task_.sources.tree, options_.start_directory));
         // The other origins go by the root's manifest.
+        const Sources& sources = task_.sources;
+        auto selection = me_ == task_.root ? selection_of(sources.tree, options_.start_directory, sources.from0,
+                                                          surroundings_.open_standard_input)
+                                           : file::Selection{};
+        source_ =
+            std::make_unique<file::Reader>(std::move(files), surroundings_.open_standard_input, std::move(selection));
         if (me_ == task_.root) totals = source_->scan(task_.checksum);
         if (me_ == task_.root && !task_.sources.save_manifest.empty() && !dry_run() && !task_.explain) {
           recorded_ = std::make_unique<RecordedSource>(*source_,
@@ -103,7 +111,7 @@ class Move {
     const std::vector<bool> all(static_cast<std::size_t>(session_.size()), true);
     static_cast<void>(task_.choose(found_, all, report_));
     report_.explained = true;
-    report_.errors = phases_.signed_here(unreadable_);
+    errors_.add(unreadable_);
     report_.bytes = found_.bytes;
     return true;
   }
@@ -117,7 +125,7 @@ class Move {
       if (task_.wants(me_)) {
         make = [this] {
           if (!dry_run()) {
-            folder_.emplace(destination(), found_.bytes);
+            folder_.emplace(destination(), 0);
           } else if (file::is_folder(destination())) {
             folder_.emplace(destination(), 0);
           }
@@ -130,7 +138,7 @@ class Move {
       });
       // A node whose folder can't be made is reported and left out, as long as there is another.
       if (made.succeeded == 0 || made.interrupted != 0) return goes_on(made);
-      if (made.failed > 0 && phases_.failure()) report_.errors.push_back(*phases_.failure());
+      if (made.failed > 0 && phases_.failure()) errors_.add(*phases_.failure());
     }
     if (task_.folders_may_be_shared && found_.files > 0 && !dry_run()) {
       if (!is_lowest_of_folder(phases_, folder_ ? &*folder_ : nullptr)) folder_.reset();
@@ -150,7 +158,7 @@ class Move {
   // True when the verdict lets the job go on; else this rank keeps what it has to report.
   bool goes_on(const mpi::Verdict& verdict) {
     interrupted_ = std::max(interrupted_, verdict.interrupted);
-    if (phases_.failure()) report_.errors.push_back(*phases_.failure());
+    if (phases_.failure()) errors_.add(*phases_.failure());
     return verdict.failure.kind == Kind::kNone && interrupted_ == 0;
   }
 
@@ -207,9 +215,13 @@ class Move {
     engine::Transfer::Settings settings;
     settings.origin.chunk_size = way_.chunk_size;
     settings.origin.ahead = std::max<std::size_t>(1, std::min<std::size_t>(8, pools_->reading.slots() / 2));
+    std::optional<NamesToRankZero> names;
     if (dry_run()) {
-      settings.origin.only_ask = [this](const core::Entry& entry) {
-        report_.names.push_back(entry.path + (entry.type == core::Type::kFolder ? "/" : ""));
+      names.emplace(session_.transport(), task_.root,
+                    [this](const std::string& name) { lines_.add(name, base::printable_name(name)); });
+      // The root tells of them all, however many read the source.
+      settings.origin.only_ask = [this, &names](const core::Entry& entry) {
+        if (me_ == task_.root) names->add(entry.path + (entry.type == core::Type::kFolder ? "/" : ""));
       };
     }
     settings.relay.bwlimit = options_.common.bwlimit;
@@ -219,17 +231,26 @@ class Move {
     if (way_.route->lanes() > 1 || destinations_ > 1) settings.relay.held_most = kHeldMost;
     const bool writes = way_.route->is_destination(me_);
     if (writes) {
-      const file::Writer::Settings how{
-          options_.common.fsync, options_.common.read_back,       task_.leave_same,           task_.checksum,
-          task_.files_anew,      metadata_of(task_.sources.tree), task_.sources.tree.publish, dry_run()};
+      file::Writer::Settings how;
+      how.fsync = options_.common.fsync;
+      how.read_back = options_.common.read_back;
+      how.leave_same = task_.leave_same;
+      how.checksum = task_.checksum;
+      how.metadata = metadata_of(task_.sources.tree);
+      how.publish = task_.sources.tree.publish;
+      how.only_ask = dry_run();
       sink_ = std::make_unique<file::Writer>(folder_ ? &*folder_ : nullptr, how);
     }
     engine::Transfer transfer(session_.transport(), phases_.workers(), *pools_, *way_.route, source(), sink_.get(),
                               settings);
     Phase phase;
     phase.name = "transfer";
-    phase.step = [&] { return transfer.step(); };
-    phase.done = [&] { return transfer.done(); };
+    phase.step = [&] {
+      const bool any = transfer.step();
+      if (names && transfer.done()) names->end();
+      return any;
+    };
+    phase.done = [&] { return transfer.done() && (!names || names->done()); };
     phase.stop = [&] { transfer.stop(); };
     phase.verdict = [&] { return verdict(transfer); };
     phase.status = [&] {
@@ -243,6 +264,7 @@ class Move {
     };
     phase.sample = [&](double passed) { transfer.sample(passed); };
     const mpi::Verdict all = run_transfer(phase);
+    lines_.flush();
     interrupted_ = all.interrupted;
     failed_ = all.failed;
     tell(transfer);
@@ -264,9 +286,9 @@ class Move {
 
   mpi::Verdict verdict(const engine::Transfer& transfer) const {
     mpi::Verdict mine;
-    const std::vector<base::Failure> failures = phases_.signed_here(transfer.failures());
-    mine.failed = static_cast<std::int64_t>(failures.size());
-    for (const base::Failure& failure : failures) {
+    const base::Failures failures = transfer.failures();
+    mine.failed = failures.total();
+    for (const base::Failure& failure : phases_.signed_here(failures.kept())) {
       if (base::more_telling(failure.kind, mine.failure.kind)) mine.failure = failure;
     }
     return mine;
@@ -274,11 +296,10 @@ class Move {
 
   // Takes over into the report what the transfer did on this rank.
   void tell(const engine::Transfer& transfer) {
-    std::vector<base::Failure> failures = phases_.signed_here(transfer.failures());
+    base::Failures failures = transfer.failures();
     // An interrupt explains by itself what it cut short.
-    if (interrupted_ != 0)
-      std::erase_if(failures, [](const base::Failure& failure) { return failure.error_number == EINTR; });
-    report_.errors.insert(report_.errors.end(), failures.begin(), failures.end());
+    if (interrupted_ != 0) failures.leave_out(EINTR);
+    errors_.add(failures);
     if (const auto* origin = transfer.origin()) rank_.bytes_read = origin->counts().bytes_read;
     if (const auto* destination = transfer.destination()) {
       const engine::Destination::Counts& counts = destination->counts();
@@ -321,7 +342,6 @@ class Move {
   // On an I/O thread.
   void finish_folder(std::vector<base::Failure>& failures) {
     if (sink_) {
-      sink_->remove_interrupted();
       file::Writer::Finished finished = sink_->finish();
       report_.files += static_cast<std::int64_t>(finished.hard_links) - finished.files_lost;
       report_.bytes -= finished.bytes_lost;
@@ -351,13 +371,13 @@ class Move {
       mine.failed = static_cast<std::int64_t>(failures.size());
       return mine;
     }));
-    failures = phases_.signed_here(std::move(failures));
-    report_.errors.insert(report_.errors.end(), failures.begin(), failures.end());
+    errors_.add(std::move(failures));
   }
 
   Report finish() {
-    report_.errors_total = static_cast<std::int64_t>(report_.errors.size());
-    if (report_.errors.size() > kErrorsKept) report_.errors.resize(kErrorsKept);
+    report_.errors = phases_.signed_where_missing(errors_.kept());
+    report_.errors_total = errors_.total();
+    report_.would_change = lines_.count();
     rank_.rank = me_;
     rank_.host = session_.host(me_);
     rank_.peak_rss = peak_rss();
@@ -383,6 +403,8 @@ class Move {
   std::unique_ptr<file::Writer> sink_;
   std::int64_t destinations_ = 0;
   std::vector<base::Failure> unreadable_;  // --explain reports what no transfer will
+  Lines lines_;                            // of --dry-run
+  base::Failures errors_;
   RankReport rank_;
   Report report_;
 };

@@ -58,8 +58,6 @@ struct MoveTask {
   bool folders_may_be_shared = false;
   // A target of the source's size and mtime is in place.
   bool leave_same = false;
-  // But a source that is a file by itself is moved all the same, unless by its digest.
-  bool files_anew = false;
   // It is so only when its digest is the source's.
   bool checksum = false;
   // The bandwidth limit is one for cards: what stays on a node goes free.

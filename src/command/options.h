@@ -33,7 +33,8 @@ struct CommonOptions {
   ProgressStyle progress = ProgressStyle::kAuto;
 };
 
-// A pattern that says what of a tree is moved, or a list of them (read on the source rank's host).
+// A pattern that says what of a tree is moved, or a list of them (read on the source rank's host; "-" is standard
+// input).
 struct SelectRule {
   enum class Kind { kExclude, kInclude, kExcludeFrom };
   Kind kind = Kind::kExclude;
@@ -56,7 +57,7 @@ struct TreeOptions {
 struct Sources {
   std::vector<std::string> files;  // as given; "-" is standard input
   std::string files_from;     // --files-from: a list of more, read on the source rank's host; "-" is standard input
-  bool from0 = false;         // --from0: names in that list end in NUL, not in newline
+  bool from0 = false;         // --from0: names in lists end in NUL, not in newline
   std::string as;             // --as: the target's name for a single source; empty: the source's own
   std::string save_manifest;  // --save-manifest: a file on the source rank's host; empty: none
   TreeOptions tree;

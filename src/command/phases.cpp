@@ -13,6 +13,7 @@
 #include "base/activity.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/failures.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 
@@ -259,10 +260,9 @@ void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
   whole.warnings.clear();
   whole.errors_total = whole.folders = whole.files = whole.bytes = whole.bytes_moved = 0;
   whole.digest.clear();
-  whole.names.clear();
-  whole.lines.clear();
   whole.name.clear();
   whole.stripe.reset();
+  base::Failures failures;
   for (const std::string& text : texts) {
     Report part = report_from_json(nlohmann::json::parse(text));
     whole.ranks.insert(whole.ranks.end(), part.ranks.begin(), part.ranks.end());
@@ -272,19 +272,17 @@ void Phases::merge(const std::vector<std::string>& texts, Report& whole) {
     whole.bytes = std::max(whole.bytes, part.bytes);
     whole.bytes_moved = std::max(whole.bytes_moved, part.bytes_moved);
     whole.differences = std::max(whole.differences, part.differences);
-    if (whole.lines.empty()) whole.lines = std::move(part.lines);
+    whole.would_change = std::max(whole.would_change, part.would_change);
     whole.errors_total += part.errors_total;
-    for (base::Failure& failure : part.errors) {
-      if (whole.errors.size() < kErrorsKept) whole.errors.push_back(std::move(failure));
-    }
+    failures.add(std::move(part.errors));
     for (base::Failure& warning : part.warnings) {
       if (whole.warnings.size() < kErrorsKept) whole.warnings.push_back(std::move(warning));
     }
-    if (whole.names.empty()) whole.names = std::move(part.names);
     if (whole.digest.empty()) whole.digest = part.digest;
     if (whole.name.empty()) whole.name = part.name;
     if (!whole.stripe) whole.stripe = std::move(part.stripe);
   }
+  whole.errors = failures.kept();
 }
 
 std::vector<base::Failure> Phases::signed_where_missing(std::vector<base::Failure> failures) const {

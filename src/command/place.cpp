@@ -36,4 +36,11 @@ std::string expand(const std::string& directory, int rank, const std::string& ho
   return expanded;
 }
 
+bool has_template(const std::string& directory, char letter) {
+  for (std::size_t at = directory.find('%'); at != std::string::npos; at = directory.find('%', at + 2)) {
+    if (at + 1 < directory.size() && directory[at + 1] == letter) return true;
+  }
+  return false;
+}
+
 }  // namespace argosy::command

@@ -15,4 +15,7 @@ std::string base_name(const std::string& path);
 // %% a percent sign. Other templates have been refused by the command line.
 std::string expand(const std::string& directory, int rank, const std::string& host);
 
+// Whether `directory` has a template of this letter.
+bool has_template(const std::string& directory, char letter);
+
 }  // namespace argosy::command

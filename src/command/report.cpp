@@ -119,13 +119,8 @@ Report read_report(const nlohmann::json& document) {
   }
   get_routes(document, report);
   report.differences = document.value("differences", std::int64_t{0});
-  if (document.contains("lines")) {
-    for (const nlohmann::json& line : document.at("lines")) report.lines.push_back(get_bytes(line, "text"));
-  }
-  report.dry_run = document.contains("names");
-  if (report.dry_run) {
-    for (const nlohmann::json& name : document.at("names")) report.names.push_back(get_bytes(name, "path"));
-  }
+  report.dry_run = document.contains("would_change");
+  report.would_change = document.value("would_change", std::int64_t{0});
   if (document.contains("stripe")) report.stripe = stripe_report_from_json(document.at("stripe"));
   if (document.contains("ledger")) report.fetch = get_fetch(document);
   return report;
@@ -165,21 +160,10 @@ nlohmann::json to_json(const Report& report) {
   if (!report.name.empty()) put_bytes(document, "name", report.name);
   put_routes(document, report);
   if (report.command == "verify" && !report.stripe) document["differences"] = report.differences;
-  if (!report.lines.empty()) {
-    document["lines"] = nlohmann::json::array();
-    for (const std::string& line : report.lines) {
-      nlohmann::json one;
-      put_bytes(one, "text", line);
-      document["lines"].push_back(std::move(one));
-    }
-  }
   if (report.dry_run) {
-    document["names"] = nlohmann::json::array();
-    for (const std::string& name : report.names) {
-      nlohmann::json one;
-      put_bytes(one, "path", name);
-      document["names"].push_back(std::move(one));
-    }
+    document["would_change"] = report.would_change;
+    // Names have been written ahead of this, if there are any.
+    if (report.would_change == 0) document["names"] = nlohmann::json::array();
   }
   if (report.stripe) document["stripe"] = to_json(*report.stripe);
   if (report.fetch) put_fetch(document, *report.fetch);

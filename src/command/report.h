@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/failures.h"
 #include "command/fetch_report.h"
 #include "command/stripe_report.h"
 
@@ -70,11 +71,9 @@ struct Report {
   std::vector<RouteReport> predicted;
   double lower_bound = 0;
   bool explained = false;  // --explain: nothing was to be moved
-  bool dry_run = false;    // --dry-run: neither, and these names would be
-  std::vector<std::string> names;
-  // Commands that print lines: these, where they are printed as one document, and for `verify` how many differences.
-  std::vector<std::string> lines;
-  std::int64_t differences = 0;
+  bool dry_run = false;    // --dry-run: neither, and so many names have been listed that would be
+  std::int64_t would_change = 0;
+  std::int64_t differences = 0;  // `verify`
   std::string limited_by;
   std::optional<StripeReport> stripe;  // commands that work on stripes
   std::optional<FetchReport> fetch;    // of `fetch` alone
@@ -84,7 +83,7 @@ struct Report {
   std::vector<base::Failure> warnings;
 };
 
-inline constexpr std::size_t kErrorsKept = 1000;
+inline constexpr std::size_t kErrorsKept = base::kFailuresKept;
 
 // The highest resident size of this process so far, in bytes.
 std::int64_t peak_rss();
@@ -112,7 +111,7 @@ class Observer {
   // The job can't go on: shows `line` (without "argosy: "), and the job ends with `exit`. Blocks for two seconds at
   // most.
   virtual void fatal(int exit, const std::string& line) = 0;
-  // Whole lines for standard output, ahead of the report.
+  // Text for standard output, ahead of the report: whole lines, or with --json its document's beginning (Lines).
   virtual void output(const std::string& /*text*/) {}
   // True once the user asked to stop (Ctrl-C at the supervisor); stays true.
   virtual bool interrupted() = 0;

@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -90,11 +88,9 @@ core::Entry entry_of_line(const std::string& line, const std::string& shown) {
   throw base::Error(Kind::kSource, shown, 0, "is no manifest of argosy's, or is damaged: " + line.substr(0, 80));
 }
 
-RecordedSource::RecordedSource(core::Source& source, const std::string& path)
-    : source_(source), path_(path), temporary_(path + ".new") {
-  out_.open(temporary_, std::ios::binary | std::ios::trunc);
-  if (!out_) throw base::system_error(Kind::kDestination, path_, errno, "the manifest can't be written");
-  out_ << kManifestHead << '\n';
+RecordedSource::RecordedSource(core::Source& source, const std::string& path) : source_(source), out_(path) {
+  out_.write(kManifestHead);
+  out_.write("\n");
 }
 
 core::Listing RecordedSource::next_entries() {
@@ -105,7 +101,7 @@ core::Listing RecordedSource::next_entries() {
       if (entry.readable()) {
         open_.emplace(listed_, entry);
       } else if (entry.exists()) {
-        lines_ += manifest_line(entry, std::nullopt) + '\n';
+        add_line(entry, std::nullopt);
       }
       ++listed_;
     }
@@ -163,15 +159,21 @@ void RecordedSource::skip(std::uint64_t index) {
   }
   source_.skip(index);
   const std::lock_guard lock(mutex_);
-  lines_ += manifest_line(*entry, base::close_digest(sum, entry->size)) + '\n';
+  add_line(*entry, base::close_digest(sum, entry->size));
 }
 
 void RecordedSource::ended(std::uint64_t index, const base::Digest& digest) {
   const std::lock_guard lock(mutex_);
   const auto found = open_.find(index);
   if (found == open_.end()) return;
-  lines_ += manifest_line(found->second, digest) + '\n';
+  add_line(found->second, digest);
   open_.erase(found);
+}
+
+// Under the lock.
+void RecordedSource::add_line(const core::Entry& entry, const std::optional<base::Digest>& digest) {
+  lines_ += manifest_line(entry, digest) + '\n';
+  ++count_;
 }
 
 void RecordedSource::write_out() {
@@ -180,15 +182,13 @@ void RecordedSource::write_out() {
     const std::lock_guard lock(mutex_);
     lines.swap(lines_);
   }
-  out_ << lines;
+  out_.write(lines);
 }
 
 void RecordedSource::finish() {
   write_out();
-  out_.close();
-  if (!out_ || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    throw base::system_error(Kind::kDestination, path_, errno, "the manifest can't be written");
-  }
+  out_.write(fmt::format("{}{}}}\n", kManifestEnd, count_));
+  out_.commit();
 }
 
 }  // namespace argosy::command

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -13,10 +12,13 @@
 #include "base/digest.h"
 #include "core/endpoint.h"
 #include "core/manifest.h"
+#include "file/replacement.h"
 
 namespace argosy::command {
 
 inline constexpr std::string_view kManifestHead = R"({"argosy_manifest":1})";
+// The last line, with the number of those between before its brace.
+inline constexpr std::string_view kManifestEnd = R"({"argosy_manifest_end":)";
 
 // One line without newline; `digest` is of a file's content.
 std::string manifest_line(const core::Entry& entry, const std::optional<base::Digest>& digest);
@@ -47,16 +49,16 @@ class RecordedSource final : public core::Source {
   void finish();
 
  private:
+  void add_line(const core::Entry& entry, const std::optional<base::Digest>& digest);
   void write_out();
   void leave_out(std::uint64_t entry);
 
   core::Source& source_;
-  std::string path_;
-  std::string temporary_;
-  std::ofstream out_;
+  file::Replacement out_;
   std::uint64_t listed_ = 0;
   std::mutex mutex_;  // of what follows
   std::string lines_;
+  std::int64_t count_ = 0;                     // of all lines so far
   std::map<std::uint64_t, core::Entry> open_;  // files whose digest is not known yet
 };
 

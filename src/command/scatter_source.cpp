@@ -10,7 +10,8 @@ namespace argosy::command {
 
 void ScatterSource::scan() {
   auto named = resolve(asked_, options_.start_directory, surroundings_.open_standard_input);
-  file::Selection selection = selection_of(asked_.tree, options_.start_directory);
+  selection_ = selection_of(asked_.tree, options_.start_directory, asked_.from0, surroundings_.open_standard_input);
+  file::Selection selection = selection_;
   const auto first_folder = std::stable_partition(named.begin(), named.end(), [](const file::Named& one) {
     return one.standard_input || !file::is_folder(one.path);
   });
@@ -33,8 +34,7 @@ void ScatterSource::scan() {
 }
 
 void ScatterSource::open_folder(std::size_t entry) {
-  folder_ = std::make_unique<file::Reader>(std::vector{folders_[entry - first_folder_]}, nullptr,
-                                           selection_of(asked_.tree, options_.start_directory));
+  folder_ = std::make_unique<file::Reader>(std::vector{folders_[entry - first_folder_]}, nullptr, selection_);
   const file::Reader::Totals totals = folder_->scan(false);
   if (!totals.failures.empty()) throw base::Error(totals.failures.front());
   pack_.emplace(*folder_);

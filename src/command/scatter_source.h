@@ -37,6 +37,7 @@ class ScatterSource {
   const Options& options_;
   const ScatterOptions& asked_;
   const Surroundings& surroundings_;
+  file::Selection selection_;
   std::unique_ptr<file::Reader> files_;
   std::vector<core::Entry> entries_;  // the files', and from `first_folder_` on the folders'
   std::size_t first_folder_ = 0;

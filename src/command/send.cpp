@@ -52,7 +52,6 @@ Report send(const Options& options, const SendOptions& asked, mpi::Session& sess
   task.directory = asked.directory;
   task.root = asked.from;
   task.leave_same = true;
-  task.files_anew = true;
   task.checksum = asked.checksum;
   task.reads = [&asked](int rank) { return rank == asked.from; };
   task.wants = [&asked](int rank) { return rank == asked.to; };

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "command/place.h"
 #include "core/manifest.h"
+#include "file/list_file.h"
 
 namespace argosy::command {
 
@@ -73,19 +74,26 @@ file::Metadata metadata_of(const TreeOptions& tree) {
   return metadata;
 }
 
-file::Selection selection_of(const TreeOptions& tree, const std::string& start_directory) {
+file::Selection selection_of(const TreeOptions& tree, const std::string& start_directory, bool from0,
+                             const std::function<base::Fd()>& open_standard_input) {
   file::Selection selection;
   selection.one_file_system = tree.one_file_system;
   selection.metadata = metadata_of(tree);
   for (const SelectRule& rule : tree.rules) {
     if (rule.kind != SelectRule::Kind::kExcludeFrom) {
-      selection.filter.add(rule.text, rule.kind == SelectRule::Kind::kInclude);
+      const std::string wrong = selection.filter.add_rule(rule.text, rule.kind == SelectRule::Kind::kInclude);
+      if (!wrong.empty()) throw base::Error(Kind::kUsage, rule.text, 0, wrong);
       continue;
     }
-    const base::Fd list(open(absolute(start_directory, rule.text).c_str(), O_RDONLY | O_CLOEXEC));
+    const bool standard_input = rule.text == "-";
+    if (standard_input && !open_standard_input) throw base::Error(Kind::kUsage, "-", 0, "is no list of patterns here");
+    const base::Fd list = standard_input
+                              ? open_standard_input()
+                              : base::Fd(open(absolute(start_directory, rule.text).c_str(), O_RDONLY | O_CLOEXEC));
     if (!list.valid()) throw base::system_error(Kind::kSource, rule.text, errno, "the list can't be read");
-    const std::string wrong = selection.filter.add_list(file::read_text(list, rule.text));
-    if (!wrong.empty()) throw base::Error(Kind::kUsage, rule.text, 0, "no pattern: '" + base::printable(wrong) + "'");
+    const std::string shown = standard_input ? "standard input" : rule.text;
+    const std::string wrong = selection.filter.add_list(file::read_text(list, shown), from0);
+    if (!wrong.empty()) throw base::Error(Kind::kUsage, shown, 0, wrong);
   }
   return selection;
 }

@@ -17,9 +17,11 @@ namespace argosy::command {
 std::vector<file::Named> resolve(const Sources& sources, const std::string& start_directory,
                                  const std::function<base::Fd()>& open_standard_input);
 
-// What of them is moved. Blocks (lists are read). Throws base::Error: kUsage where a pattern says nothing, kSource
-// where a list can't be read.
-file::Selection selection_of(const TreeOptions& tree, const std::string& start_directory);
+// What of them is moved. Blocks (lists are read). Throws base::Error: kUsage where something is no pattern, kSource
+// where a list can't be read. `from0`: what is in lists ends in NUL. A list may be standard input where there is a
+// function that opens it.
+file::Selection selection_of(const TreeOptions& tree, const std::string& start_directory, bool from0 = false,
+                             const std::function<base::Fd()>& open_standard_input = nullptr);
 
 file::Metadata metadata_of(const TreeOptions& tree);
 

@@ -3,250 +3,37 @@
 // manifest does not name.
 #include "command/verify.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-
-#include <algorithm>
-#include <cerrno>
+#include <chrono>
 #include <memory>
-#include <mutex>
 #include <utility>
-#include <vector>
 
-#include "base/bytes.h"
-#include "base/digest.h"
 #include "command/dealt.h"
 #include "command/place.h"
-#include "command/saved_manifest.h"
+#include "command/verify_compare.h"
 #include "command/verify_find.h"
-#include "file/compare.h"
-#include "file/digest_file.h"
 
 namespace argosy::command {
 
 namespace {
 
-using base::Kind;
-using engine::Bytes;
-
-constexpr std::size_t kItemsATask = 128;
-constexpr std::int64_t kBytesATask = 8 << 20;
-constexpr std::size_t kLongestPath = 256 * 1024;
-
-void put(base::Writer& writer, const Item& item) {
-  writer.put_string(item.path);
-  writer.put(static_cast<std::uint32_t>(item.found.size()));
-  for (const std::string& one : item.found) writer.put_string(one);
-  writer.put(static_cast<std::uint8_t>(item.attributes ? 1 : 0));
-  writer.put(item.offset);
-  writer.put(item.length);
-  writer.put_string(item.line);
-}
-
-Item get(base::Reader& reader) {
-  Item item;
-  item.path = reader.get_string(kLongestPath);
-  const auto count = reader.get<std::uint32_t>();
-  for (std::uint32_t i = 0; i < count && reader.ok(); ++i) item.found.push_back(reader.get_string(kLongestPath));
-  item.attributes = reader.get<std::uint8_t>() != 0;
-  item.offset = reader.get<std::int64_t>();
-  item.length = reader.get<std::int64_t>();
-  item.line = reader.get_string(engine::kDealBytes);
-  return item;
-}
-
-// A folder that is opened on an I/O thread when it is first needed.
-class Tree {
- public:
-  explicit Tree(std::string path) : path_(std::move(path)) {}
-  file::Folders& folders() {
-    std::call_once(once_, [this] {
-      base_ = base::Fd(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      if (!base_.valid()) throw base::system_error(Kind::kSource, path_, errno, "can't be read");
-      folders_.emplace(base_.get());
-    });
-    return *folders_;
-  }
-  std::string shown(const std::string& beneath) const { return beneath.empty() ? path_ : path_ + '/' + beneath; }
-
- private:
-  std::string path_;
-  std::once_flag once_;
-  base::Fd base_;
-  std::optional<file::Folders> folders_;
-};
-
-class Comparison {
- public:
-  Comparison(Phases& phases, const std::string& first, const std::string& second, file::Metadata what)
-      : phases_(phases), first_(first), second_(second), what_(what) {}
-
-  // Rank 0, on an I/O thread.
-  std::optional<Bytes> next(Finder& finder) {
-    std::vector<Item> items;
-    std::vector<base::Failure> failures;
-    std::int64_t bytes = 0;
-    std::size_t size = 0;
-    try {
-      while (!ended_ && items.size() < kItemsATask && bytes < kBytesATask && size < engine::kDealBytes / 2) {
-        auto item = finder.next(failures);
-        if (!item) {
-          ended_ = true;
-          break;
-        }
-        bytes += item->length;
-        size += item->path.size() + item->line.size() + 64;
-        for (const std::string& one : item->found) size += one.size() + 4;
-        items.push_back(std::move(*item));
-      }
-    } catch (const base::Error& error) {
-      ended_ = true;
-      failures.push_back(error.failure());
-    }
-    if (items.empty() && failures.empty()) return std::nullopt;
-    Bytes task;
-    base::Writer writer(task);
-    writer.put(static_cast<std::uint32_t>(failures.size()));
-    for (const base::Failure& failure : failures) put_failure(writer, phases_.signed_here({failure}).front());
-    writer.put(static_cast<std::uint32_t>(items.size()));
-    for (const Item& item : items) put(writer, item);
-    return task;
-  }
-
-  // Any rank, on an I/O thread.
-  Bytes work(const Bytes& task) {
-    base::Reader reader(task);
-    Bytes result;
-    base::Writer writer(result);
-    const auto failures = reader.get<std::uint32_t>();
-    for (std::uint32_t i = 0; i < failures && reader.ok(); ++i) {
-      writer.put(std::uint8_t{0});
-      put_failure(writer, get_failure(reader));
-    }
-    const auto items = reader.get<std::uint32_t>();
-    for (std::uint32_t i = 0; i < items && reader.ok(); ++i) {
-      Item item = get(reader);
-      try {
-        item.line.empty() ? look(item) : look_at_line(item);
-        writer.put(std::uint8_t{1});
-        writer.put(static_cast<std::uint8_t>(item.offset == 0 ? 1 : 0));
-        writer.put(item.length);
-        writer.put_string(item.path);
-        writer.put(static_cast<std::uint32_t>(item.found.size()));
-        for (const std::string& one : item.found) writer.put_string(one);
-      } catch (const base::Error& error) {
-        writer.put(std::uint8_t{0});
-        put_failure(writer, phases_.signed_here({error.failure()}).front());
-      }
-    }
-    return result;
-  }
-
-  // Rank 0, on the main thread.
-  void take(const Bytes& result, Lines& lines, Report& report) {
-    base::Reader reader(result);
-    while (reader.ok() && reader.left() > 0) {
-      if (reader.get<std::uint8_t>() == 0) {
-        report.errors.push_back(get_failure(reader));
-        continue;
-      }
-      const bool whole = reader.get<std::uint8_t>() != 0;
-      report.bytes += reader.get<std::int64_t>();
-      const std::string path = reader.get_string(kLongestPath);
-      const auto count = reader.get<std::uint32_t>();
-      if (whole && !path.empty()) ++report.files;
-      for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
-        const std::string one = reader.get_string(kLongestPath);
-        // A large file is compared in parts; that it differs is said once.
-        if (one.starts_with("content") && path == differs_) continue;
-        if (one.starts_with("content")) differs_ = path;
-        lines.add(fmt::format("{}: {}", path.empty() ? "." : base::printable(path), base::printable(one)));
-        ++report.differences;
-      }
-    }
-  }
-
- private:
-  void look(Item& item) {
-    if (!item.attributes && item.length == 0) return;
-    const file::Place a{first_.folders(), item.path};
-    const file::Place b{second_.folders(), item.path};
-    const std::string shown_a = first_.shown(item.path);
-    const std::string shown_b = second_.shown(item.path);
-    if (item.attributes)
-      file::compare_attributes(file::attributes_of(a, shown_a), file::attributes_of(b, shown_b), item.found);
-    if (item.length == 0) return;
-    const engine::Timed timed(phases_.workers().meter(), engine::Work::kSource);
-    const std::int64_t at = file::first_difference(a, b, item.offset, item.length, shown_a, shown_b);
-    if (at >= 0) item.found.push_back(fmt::format("content: differs from byte {} on", at));
-  }
-
-  void look_at_line(Item& item) {
-    const core::Entry told = entry_of_line(item.line, item.path);
-    const file::Place place{first_.folders(), item.path};
-    const std::string shown = first_.shown(item.path);
-    struct stat status = {};
-    const auto folder = place.folders.open(file::parent_of(item.path));
-    const std::string leaf(file::name_of(item.path));
-    if (!folder || fstatat(folder->fd.get(), leaf.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-        throw base::system_error(Kind::kSource, shown, errno, "can't be read");
-      item.found.emplace_back("missing");
-      item.length = 0;
-      return;
-    }
-    if (told.type == core::Type::kHardLink) {
-      struct stat other = {};
-      const auto from = place.folders.open(file::parent_of(told.link));
-      const std::string first(file::name_of(told.link));
-      if (!from || fstatat(from->fd.get(), first.c_str(), &other, AT_SYMLINK_NOFOLLOW) != 0 ||
-          other.st_ino != status.st_ino || other.st_dev != status.st_dev)
-        item.found.push_back("links: no longer the same file as " + told.link);
-      return;
-    }
-    const core::Entry here = file::entry_of(place, status, shown);
-    file::compare_status(told, here, what_, item.found);
-    if (told.type != here.type) {
-      item.length = 0;
-      return;
-    }
-    if (what_.attributes && told.type != core::Type::kSymlink)
-      file::compare_attributes(told.attributes, file::attributes_of(place, shown), item.found);
-    if (told.type != core::Type::kFile || !told.digest || told.size != here.size) return;
-    const engine::Timed timed(phases_.workers().meter(), engine::Work::kHash);
-    const file::OpenedForDigest content(shown, shown, here.size);
-    if (base::close_digest(content.sum(0, here.size), here.size) != *told.digest)
-      item.found.emplace_back("content: differs");
-  }
-
-  Phases& phases_;
-  Tree first_;
-  Tree second_;
-  file::Metadata what_;
-  bool ended_ = false;
-  std::string differs_;
-};
-
 mpi::Verdict compare(Phases& phases, const Options& options, const VerifyOptions& asked, const file::Metadata& what,
-                     Report& report, Observer* observer) {
+                     Report& report, Lines& lines, base::Failures& failures) {
   const std::string first = absolute(options.start_directory, asked.directory);
-  const std::string second = absolute(options.start_directory, asked.other);
+  std::string second;
   std::unique_ptr<Finder> finder;
   if (asked.against == VerifyOptions::Against::kOther) {
+    second = absolute(options.start_directory, asked.other);
     finder = find_side_by_side(first, second, what);
   } else {
     finder = find_line_by_line(absolute(options.start_directory, asked.manifest), first);
   }
-  Lines lines(observer, options.common.json, report);
   Comparison comparison(phases, first, second, what);
+  Differences differences(lines, report, failures);
   engine::Deal::Work work;
   work.next = [&] { return comparison.next(*finder); };
-  work.work = [&](const Bytes& task) { return comparison.work(task); };
-  work.result = [&](const Bytes& result) { comparison.take(result, lines, report); };
-  const mpi::Verdict all = run_dealt(phases, "verify", std::move(work));
-  lines.flush();
-  return all;
+  work.work = [&](const engine::Bytes& task) { return comparison.work(task); };
+  work.result = [&](const engine::Bytes& result) { differences.take(result); };
+  return run_dealt(phases, "verify", std::move(work));
 }
 
 }  // namespace
@@ -261,11 +48,19 @@ Report verify(const Options& options, const VerifyOptions& asked, mpi::Session& 
   if (surroundings.observer != nullptr) surroundings.observer->started();
   const auto begun = std::chrono::steady_clock::now();
   const file::Metadata what{!asked.no_owner, !asked.no_mode, !asked.no_times, !asked.no_xattrs};
-  const mpi::Verdict all = asked.against == VerifyOptions::Against::kNodes
-                               ? verify_nodes(phases, absolute(options.start_directory, asked.directory), what, report,
-                                              surroundings.observer, options.common.json)
-                               : compare(phases, options, asked, what, report, surroundings.observer);
-  Report whole = finish_dealt(phases, session, std::move(report), all.interrupted);
+  Lines lines(surroundings.observer, options.common.json, false, "lines", "text");
+  base::Failures failures;
+  mpi::Verdict all;
+  if (asked.against == VerifyOptions::Against::kNodes) {
+    all = verify_nodes(phases, options.start_directory, asked.directory, what, report, lines, failures);
+  } else if (asked.against == VerifyOptions::Against::kManifest &&
+             (has_template(asked.directory, 'r') || has_template(asked.directory, 'h'))) {
+    all = verify_copies(phases, options.start_directory, asked, what, report, lines, failures);
+  } else {
+    all = compare(phases, options, asked, what, report, lines, failures);
+  }
+  lines.flush();
+  Report whole = finish_dealt(phases, session, std::move(report), failures, all.interrupted);
   whole.seconds.total = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return whole;
 }

@@ -5,17 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
-#include <map>
-#include <set>
-#include <span>
-#include <unordered_set>
 #include <utility>
 
-#include "base/digest.h"
-#include "command/saved_manifest.h"
+#include "command/manifest_reader.h"
 #include "file/compare.h"
-#include "file/listing.h"
+#include "file/first_names.h"
 
 namespace argosy::command {
 
@@ -24,17 +18,6 @@ namespace {
 using base::Kind;
 
 constexpr std::int64_t kPart = 64 << 20;
-
-// Which path was the first of those that name the same file.
-class Names {
- public:
-  const std::string& first(const file::Listing::Item& item) {
-    return names_.try_emplace({item.status.st_dev, item.status.st_ino}, item.path).first->second;
-  }
-
- private:
-  std::map<std::pair<dev_t, ino_t>, std::string> names_;
-};
 
 class SideBySide final : public Finder {
  public:
@@ -93,13 +76,13 @@ class SideBySide final : public Finder {
     file::compare_status(a, b, what_, item.found);
     const bool several = left_->status.st_nlink > 1 || right_->status.st_nlink > 1;
     if (several && a.type != core::Type::kFolder) {
-      const std::string& first_a = names_a_.first(*left_);
-      const std::string& first_b = names_b_.first(*right_);
+      const std::uint64_t first_a = names_a_.first(left_->status, item.path);
+      const std::uint64_t first_b = names_b_.first(right_->status, item.path);
       if (first_a != first_b)
         item.found.push_back(
-            fmt::format("links: the same file as {}, as {}", base::printable(first_a), base::printable(first_b)));
+            fmt::format("links: the same file as {}, as {}", names_a_.text(first_a), names_b_.text(first_b)));
     }
-    item.attributes = what_.attributes && a.type == b.type && a.type != core::Type::kSymlink;
+    item.attributes = what_.attributes && a.type == b.type && file::may_have_attributes(a.type);
     if (a.type == core::Type::kFile && b.type == core::Type::kFile && a.size == b.size && a.size > 0) {
       item.length = std::min(kPart, a.size);
       if (a.size > kPart) {
@@ -131,71 +114,88 @@ class SideBySide final : public Finder {
   std::optional<file::Listing::Item> left_;
   std::optional<file::Listing::Item> right_;
   std::optional<Item> parts_;  // of a large file, what is left
-  Names names_a_;
-  Names names_b_;
+  file::FirstNames names_a_;
+  file::FirstNames names_b_;
+};
+
+class ManifestLines final : public Finder {
+ public:
+  explicit ManifestLines(std::string manifest) : manifest_(std::move(manifest)) {}
+
+  std::optional<Item> next(std::vector<base::Failure>& /*failures*/) override {
+    if (!reader_) reader_.emplace(manifest_);
+    auto line = reader_->next();
+    if (!line) return std::nullopt;
+    Item item;
+    item.path = std::move(line->entry.path);
+    item.length = line->entry.type == core::Type::kFile ? line->entry.size : 0;
+    item.line = std::move(line->text);
+    return item;
+  }
+
+ private:
+  std::string manifest_;
+  std::optional<ManifestReader> reader_;
 };
 
 class LineByLine final : public Finder {
  public:
   LineByLine(std::string manifest, std::string directory)
-      : manifest_(std::move(manifest)), directory_(std::move(directory)) {}
+      : lines_(std::move(manifest)), not_named_(std::move(directory)) {}
 
   std::optional<Item> next(std::vector<base::Failure>& failures) override {
-    if (!lines_.is_open()) begin();
-    std::string line;
-    if (std::getline(lines_, line)) {
-      const core::Entry entry = entry_of_line(line, manifest_);
-      Item item;
-      item.path = entry.path;
-      item.length = entry.type == core::Type::kFile ? entry.size : 0;
-      item.line = std::move(line);
-      named_.insert(base::checksum_of(std::as_bytes(std::span(item.path))));
-      tops_.insert(item.path.substr(0, item.path.find('/')));
-      return item;
+    if (!begun_) not_named_.open();
+    begun_ = true;
+    if (!named_all_) {
+      if (auto item = lines_.next(failures)) {
+        not_named_.name(item->path);
+        return item;
+      }
+      named_all_ = true;
     }
-    if (lines_.bad()) throw base::system_error(Kind::kSource, manifest_, errno, "reading failed");
-    return not_named(failures);
+    return not_named_.next(failures);
   }
 
  private:
-  void begin() {
-    lines_.open(manifest_, std::ios::binary);
-    std::string head;
-    if (!lines_ || !std::getline(lines_, head))
-      throw base::system_error(Kind::kSource, manifest_, errno, "the manifest can't be read");
-    if (head != kManifestHead) throw base::Error(Kind::kSource, manifest_, 0, "is no manifest of argosy's");
-  }
-
-  // What lies beneath the folders of the manifest and is not in it.
-  std::optional<Item> not_named(std::vector<base::Failure>& failures) {
-    if (!listing_) listing_ = std::make_unique<file::Listing>(directory_);
-    while (auto found = listing_->next()) {
-      if (!tops_.contains(found->path.substr(0, found->path.find('/')))) continue;
-      Item item;
-      if (found->failure) {
-        failures.push_back(*found->failure);
-        return item;
-      }
-      if (named_.contains(base::checksum_of(std::as_bytes(std::span(found->path))))) continue;
-      item.path = found->path;
-      item.found.emplace_back("not in the manifest");
-      return item;
-    }
-    return std::nullopt;
-  }
-
-  std::string manifest_;
-  std::string directory_;
-  std::ifstream lines_;
-  std::unordered_set<std::uint64_t> named_;
-  std::set<std::string> tops_;
-  std::unique_ptr<file::Listing> listing_;
+  ManifestLines lines_;
+  NotNamed not_named_;
+  bool begun_ = false;
+  bool named_all_ = false;
 };
 
 }  // namespace
 
+void NotNamed::open() { listing_ = std::make_unique<file::Listing>(directory_); }
+
+void NotNamed::name(const std::string& path) {
+  named_.push_back(file::FirstNames::hash_of(path));
+  tops_.insert(path.substr(0, path.find('/')));
+}
+
+std::optional<Item> NotNamed::next(std::vector<base::Failure>& failures) {
+  if (!sorted_) std::sort(named_.begin(), named_.end());
+  sorted_ = true;
+  while (auto found = listing_->next()) {
+    if (!tops_.contains(found->path.substr(0, found->path.find('/')))) continue;
+    Item item;
+    if (found->failure) {
+      failures.push_back(*found->failure);
+      return item;
+    }
+    if (std::binary_search(named_.begin(), named_.end(), file::FirstNames::hash_of(found->path))) continue;
+    item.path = found->path;
+    item.found.emplace_back("not in the manifest");
+    return item;
+  }
+  return std::nullopt;
+}
+
 std::unique_ptr<Finder> find_side_by_side(std::string a, std::string b, file::Metadata what) {
   return std::make_unique<SideBySide>(std::move(a), std::move(b), what);
+}
+
+std::unique_ptr<Finder> find_lines(std::string manifest) {
+  return std::make_unique<ManifestLines>(std::move(manifest));
 }
 
 std::unique_ptr<Finder> find_line_by_line(std::string manifest, std::string directory) {

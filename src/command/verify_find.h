@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "core/manifest.h"
+#include "file/listing.h"
 #include "file/metadata.h"
 
 namespace argosy::command {
@@ -23,17 +26,38 @@ struct Item {
   std::string line;         // of a manifest, instead of all this
 };
 
-// Rank 0: finds the items, one after another; on an I/O thread.
+// Finds the items, one after another; on an I/O thread.
 class Finder {
  public:
   virtual ~Finder() = default;
-  // Nothing at the end; what can't be read is appended to `failures`.
+  // Nothing at the end; what can't be read is appended to `failures`. Throws base::Error (kSource): it can't go on.
   virtual std::optional<Item> next(std::vector<base::Failure>& failures) = 0;
+};
+
+// What of a folder a manifest does not name, beneath what it does name. Of the names that have been named their hashes
+// are held.
+class NotNamed {
+ public:
+  explicit NotNamed(std::string directory) : directory_(std::move(directory)) {}
+  // Blocks. Throws base::Error (kSource): the folder can't be read.
+  void open();
+  void name(const std::string& path);
+  // When all have been named: the next that was not; nothing at the end.
+  std::optional<Item> next(std::vector<base::Failure>& failures);
+
+ private:
+  std::string directory_;
+  std::vector<std::uint64_t> named_;
+  bool sorted_ = false;
+  std::set<std::string> tops_;
+  std::unique_ptr<file::Listing> listing_;
 };
 
 // What is in either of two folders, in the order of their names.
 std::unique_ptr<Finder> find_side_by_side(std::string a, std::string b, file::Metadata what);
-// What the manifest names, and then what is beneath the same folders of `directory` and not named.
+// The manifest's lines.
+std::unique_ptr<Finder> find_lines(std::string manifest);
+// The same, and then what is beneath the same folders of `directory` and not named.
 std::unique_ptr<Finder> find_line_by_line(std::string manifest, std::string directory);
 
 }  // namespace argosy::command

@@ -34,7 +34,7 @@ struct Record {
   // kData, kHole: where in the file; kEnd: how many bytes of it did not travel, since every destination held them.
   std::int64_t offset = 0;
   std::int64_t length = 0;
-  base::Digest digest;  // kData, kHole: digest_of(these bytes, offset); kEnd: the file's, closed
+  base::Digest digest;  // kData, kHole: digest_of(these bytes, offset); kEnd: the whole file's, closed
 };
 
 struct Head {

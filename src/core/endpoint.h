@@ -25,7 +25,7 @@ struct Examination {
   std::vector<bool> wanted;
   std::vector<Held> held;                // parts of wanted files that are there
   std::vector<std::uint32_t> failed;     // entries that can't be had here, within the page,
-  std::vector<base::Failure> failures;   // and why, one for each
+  std::vector<base::Failure> failures;   // and why; of what lies in a folder that can't be had nothing is said
   std::uint64_t links_and_specials = 0;  // without data: made, or in place
   std::uint64_t folders = 0;
   std::uint64_t in_place = 0;  // of both, those that were there
@@ -86,7 +86,7 @@ class Sink {
   virtual void hole(std::uint64_t /*entry*/, std::int64_t /*offset*/, std::int64_t /*length*/) {}
   // What has been written of a file since it was examined has this digest there (of its leaves, not closed).
   virtual void written(std::uint64_t /*entry*/, Range /*range*/, const base::Digest& /*digest*/) {}
-  // The digest of a part that inspect() said is held.
+  // The digest of a part of what inspect() said is held. Several at once.
   virtual base::Digest held(std::uint64_t /*entry*/, Range /*range*/) { return {}; }
   // Everything has been written and its digest is right: makes the whole file visible under its name. `digest` is what
   // a second reading must give.
@@ -98,6 +98,8 @@ class Sink {
   }
   // Takes away what there is of a file that will not be whole.
   virtual void discard(std::uint64_t entry) noexcept = 0;
+  // The job was asked to stop before the file was whole: what there is of it may stay for the next one.
+  virtual void leave(std::uint64_t entry) noexcept { discard(entry); }
 };
 
 }  // namespace argosy::core

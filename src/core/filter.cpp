@@ -1,5 +1,6 @@
 #include "core/filter.h"
 
+#include <algorithm>
 #include <cctype>
 #include <optional>
 #include <utility>
@@ -8,7 +9,7 @@ namespace argosy::core {
 
 namespace {
 
-bool in_named_class(std::string_view name, unsigned char c) {
+std::optional<bool> in_named_class(std::string_view name, unsigned char c) {
   using Test = int (*)(int);
   static constexpr std::pair<std::string_view, Test> kClasses[] = {
       {"alnum", isalnum}, {"alpha", isalpha}, {"blank", isblank}, {"cntrl", iscntrl},
@@ -17,11 +18,12 @@ bool in_named_class(std::string_view name, unsigned char c) {
   for (const auto& [known, test] : kClasses) {
     if (name == known) return test(c) != 0;
   }
-  return false;
+  return std::nullopt;
 }
 
-// Whether the set that begins at `at` (behind its bracket) has `c`; moves `at` behind it. Nothing where it never ends.
-std::optional<bool> in_set(std::string_view pattern, std::size_t& at, char c) {
+// Whether the set that begins at `at` (behind its bracket) has `c`; moves `at` behind it. A set that never ends or
+// names an unknown class has nothing, and what holds it matches nothing.
+bool in_set(std::string_view pattern, std::size_t& at, char c) {
   const auto byte = static_cast<unsigned char>(c);
   std::size_t i = at;
   bool negated = false;
@@ -30,41 +32,45 @@ std::optional<bool> in_set(std::string_view pattern, std::size_t& at, char c) {
     ++i;
   }
   bool found = false;
+  unsigned char low = 0;  // what a range may begin with; 0: nothing
   for (bool first = true; i < pattern.size(); first = false) {
-    if (pattern[i] == ']' && !first) {
+    char p = pattern[i];
+    if (p == ']' && !first) {
       at = i + 1;
       return found != negated && c != '/';
     }
-    if (pattern.substr(i).starts_with("[:")) {
-      const std::size_t end = pattern.find(":]", i + 2);
-      if (end != std::string_view::npos) {
-        found = found || in_named_class(pattern.substr(i + 2, end - i - 2), byte);
-        i = end + 2;
+    if (p == '[' && pattern.substr(i).starts_with("[:")) {
+      const std::size_t end = pattern.find(']', i + 2);
+      if (end == std::string_view::npos) return false;
+      if (end > i + 2 && pattern[end - 1] == ':') {
+        const auto member = in_named_class(pattern.substr(i + 2, end - i - 3), byte);
+        if (!member) return false;
+        found = found || *member;
+        low = 0;
+        i = end + 1;
         continue;
       }
     }
-    if (pattern[i] == '\\' && i + 1 < pattern.size()) ++i;
-    const auto low = static_cast<unsigned char>(pattern[i++]);
-    auto high = low;
-    if (i + 1 < pattern.size() && pattern[i] == '-' && pattern[i + 1] != ']') {
-      ++i;
-      if (pattern[i] == '\\' && i + 1 < pattern.size()) ++i;
-      high = static_cast<unsigned char>(pattern[i++]);
+    const bool range = p == '-' && low != 0 && i + 1 < pattern.size() && pattern[i + 1] != ']';
+    if (range) p = pattern[++i];
+    if (p == '\\') {
+      if (++i == pattern.size()) return false;
+      p = pattern[i];
     }
-    found = found || (low <= byte && byte <= high);
+    ++i;
+    const auto one = static_cast<unsigned char>(p);
+    found = found || (range ? low <= byte && byte <= one : byte == one);
+    low = range ? 0 : one;
   }
-  return std::nullopt;
+  return false;
 }
 
 // Whether the one thing at `at`, which is no star, matches `c`; moves `at` behind it.
 bool match_one(std::string_view pattern, std::size_t& at, char c) {
   const char p = pattern[at++];
   if (p == '?') return c != '/';
-  if (p == '[') {
-    if (const auto found = in_set(pattern, at, c)) return *found;
-    return c == '[';
-  }
-  if (p == '\\' && at < pattern.size()) return pattern[at++] == c;
+  if (p == '[') return in_set(pattern, at, c);
+  if (p == '\\') return at < pattern.size() && pattern[at++] == c;
   return p == c;
 }
 
@@ -110,43 +116,43 @@ bool matches_wildcards(std::string_view pattern, std::string_view text) {
   }
 }
 
-bool Filter::add(std::string_view pattern, bool include) {
+std::string Filter::add_rule(std::string_view text, bool include) {
+  if (text == "!") {
+    rules_.clear();
+    return {};
+  }
+  if (text.starts_with("+ ") || text.starts_with("- ")) {
+    include = text.front() == '+';
+    text.remove_prefix(2);
+    if (text.empty()) return "a rule ends before its pattern";
+  }
+  if (text.size() > kLongestPattern) return "a pattern is too long";
   Rule rule;
   rule.include = include;
-  if (pattern.starts_with('/')) {
-    rule.anchored = true;
-    pattern.remove_prefix(1);
-  }
-  if (pattern.ends_with("/***")) {
-    rule.and_below = true;
-    pattern.remove_suffix(4);
-  } else if (pattern.ends_with('/')) {
-    rule.folder_only = true;
-    pattern.remove_suffix(1);
-  }
-  if (pattern.empty() || pattern.size() > kLongestPattern) return false;
-  rule.wild = pattern.find_first_of("*?[") != std::string_view::npos;
-  rule.whole_path = rule.anchored || rule.and_below || pattern.find('/') != std::string_view::npos ||
-                    pattern.find("**") != std::string_view::npos;
-  rule.pattern = pattern;
+  rule.folder_only = text.size() > 1 && text.ends_with('/');
+  if (rule.folder_only) text.remove_suffix(1);
+  rule.anchored = text.starts_with('/');
+  if (rule.anchored) text.remove_prefix(1);
+  // "/" and nothing are rules that match nothing.
+  if (text.empty()) return {};
+  rule.wild = text.find_first_of("*?[") != std::string_view::npos;
+  const bool crosses_slashes = text.find("**") != std::string_view::npos;
+  rule.whole_path = rule.anchored || crosses_slashes || text.find('/') != std::string_view::npos;
+  rule.from_root = !rule.anchored && text.starts_with("**");
+  rule.and_below = text.ends_with("***");
+  rule.pattern = text;
   rules_.push_back(std::move(rule));
-  return true;
+  return {};
 }
 
-std::string Filter::add_list(std::string_view text) {
+std::string Filter::add_list(std::string_view text, bool nul) {
+  const std::string_view ends = nul ? std::string_view("\0", 1) : std::string_view("\n\r");
   while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
+    const std::size_t end = std::min(text.find_first_of(ends), text.size());
+    const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty() || line.starts_with('#') || line.starts_with(';')) continue;
-    if (line == "!") {
-      rules_.clear();
-      continue;
-    }
-    const bool include = line.starts_with("+ ");
-    const std::string_view pattern = include || line.starts_with("- ") ? line.substr(2) : line;
-    if (!add(pattern, include)) return std::string(line);
+    if (std::string wrong = add_rule(line, false); !wrong.empty()) return wrong;
   }
   return {};
 }
@@ -156,23 +162,22 @@ bool Filter::matches(const Rule& rule, std::string_view path, bool is_folder) {
   const auto same = [&](std::string_view text) {
     return rule.wild ? matches_wildcards(rule.pattern, text) : rule.pattern == text;
   };
-  if (!rule.whole_path) {
-    const std::size_t slash = path.rfind('/');
-    return same(slash == std::string_view::npos ? path : path.substr(slash + 1));
+  if (!rule.whole_path) return same(path.substr(path.rfind('/') + 1));
+  // "**/" in front also stands for no folder at all, and "/***" behind for the folder itself.
+  std::string longer;
+  if (rule.from_root || (rule.and_below && is_folder)) {
+    if (rule.from_root) longer += '/';
+    longer += path;
+    if (rule.and_below && is_folder) longer += '/';
+    path = longer;
   }
-  // Without an anchor a pattern may begin at any component.
-  std::string_view rest = path;
-  while (true) {
-    if (same(rest)) return !rule.and_below || is_folder;
-    if (rule.and_below) {
-      for (std::size_t slash = rest.find('/'); slash != std::string_view::npos; slash = rest.find('/', slash + 1)) {
-        if (same(rest.substr(0, slash))) return true;
-      }
-    }
-    const std::size_t slash = rest.find('/');
-    if (rule.anchored || slash == std::string_view::npos) return false;
-    rest.remove_prefix(slash + 1);
+  while (!same(path)) {
+    // Without an anchor a pattern may begin at any component.
+    const std::size_t slash = path.find('/');
+    if (rule.anchored || rule.from_root || slash == std::string_view::npos) return false;
+    path.remove_prefix(slash + 1);
   }
+  return true;
 }
 
 bool Filter::leaves_out(std::string_view path, bool is_folder) const {

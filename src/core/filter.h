@@ -14,12 +14,12 @@ inline constexpr std::size_t kLongestPattern = 4096;
 
 class Filter {
  public:
-  // Appends a rule. False for a pattern that says nothing: empty, "/" or longer than kLongestPattern.
-  bool add(std::string_view pattern, bool include);
-  // Appends the rules of a list, one a line, as rsync's --exclude-from: empty lines and those that begin with # or ;
-  // count nothing, "+ " and "- " before a pattern say include and exclude, a lone "!" forgets the rules before it. An
-  // empty string, or the first line that says nothing.
-  std::string add_list(std::string_view text);
+  // Appends a rule as rsync's --exclude (or with `include` --include) takes it: "+ " and "- " before the pattern say
+  // include and exclude, a lone "!" forgets the rules before it. An empty string, or what is wrong.
+  std::string add_rule(std::string_view text, bool include);
+  // Appends the rules of a list, as rsync's --exclude-from: one a line, or with `nul` each ended by a NUL. Empty ones
+  // and those that begin with # or ; count nothing. An empty string, or what is wrong.
+  std::string add_list(std::string_view text, bool nul);
   // `path` counts from the transfer's root: it begins with the source's own name.
   bool leaves_out(std::string_view path, bool is_folder) const;
   bool empty() const { return rules_.empty(); }
@@ -31,7 +31,8 @@ class Filter {
     bool anchored = false;    // begins where the path begins
     bool whole_path = false;  // else only the last component
     bool folder_only = false;
-    bool and_below = false;  // ended in "/***"
+    bool from_root = false;  // begins with "**"
+    bool and_below = false;  // ends in "***"
     bool wild = false;
   };
   static bool matches(const Rule& rule, std::string_view path, bool is_folder);
@@ -39,7 +40,7 @@ class Filter {
 };
 
 // True when all of `text` matches: * anything but slashes, ** anything, ? one byte but a slash, [...] one byte of a
-// set, and a backslash takes the next byte as it is.
+// set, and a backslash takes the next byte as it is. A set that is none matches nothing.
 bool matches_wildcards(std::string_view pattern, std::string_view text);
 
 }  // namespace argosy::core

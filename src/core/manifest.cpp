@@ -106,25 +106,44 @@ std::string get_entry(base::Reader& reader, Entry& entry) {
 // The rest of an answer; false where it says what no honest peer says.
 bool get_held(base::Reader& reader, Answer& answer) {
   const auto entries = reader.get<std::uint32_t>();
-  if (entries > kRangesAnAnswer) return false;
+  if (entries > kPartsAnAnswer) return false;
   std::size_t all = 0;
   for (std::uint32_t i = 0; i < entries; ++i) {
     Held held;
     held.entry = reader.get<std::uint32_t>();
-    const auto ranges = reader.get<std::uint32_t>();
-    all += ranges;
-    if (!reader.ok() || ranges == 0 || all > kRangesAnAnswer || held.entry >= answer.wanted.size() ||
+    const auto parts = reader.get<std::uint32_t>();
+    all += parts;
+    if (!reader.ok() || parts == 0 || all > kPartsAnAnswer || held.entry >= answer.wanted.size() ||
         !answer.wanted[held.entry])
       return false;
     if (!answer.held.empty() && answer.held.back().entry >= held.entry) return false;
-    for (std::uint32_t j = 0; j < ranges; ++j) {
-      const auto begin = reader.get<std::int64_t>();
-      const auto end = reader.get<std::int64_t>();
-      if (!reader.ok() || begin % base::kLeafSize != 0 || !held.ranges.add({begin, end})) return false;
+    std::int64_t last = 0;
+    for (std::uint32_t j = 0; j < parts; ++j) {
+      Part part;
+      part.range.begin = reader.get<std::int64_t>();
+      part.range.end = reader.get<std::int64_t>();
+      part.digest.low = reader.get<std::uint64_t>();
+      part.digest.high = reader.get<std::uint64_t>();
+      if (!reader.ok() || part.range.begin < last || part.range.end <= part.range.begin ||
+          part.range.begin % base::kLeafSize != 0)
+        return false;
+      last = part.range.end;
+      held.parts.push_back(part);
     }
     answer.held.push_back(std::move(held));
   }
   return reader.ok() && reader.left() == 0;
+}
+
+// The parts that are the same in both.
+std::vector<Part> common(const std::vector<Part>& a, const std::vector<Part>& b) {
+  std::vector<Part> both;
+  auto other = b.begin();
+  for (const Part& part : a) {
+    while (other != b.end() && other->range.begin < part.range.begin) ++other;
+    if (other != b.end() && *other == part) both.push_back(part);
+  }
+  return both;
 }
 
 }  // namespace
@@ -222,30 +241,37 @@ std::optional<Page> decode_page(std::span<const std::byte> bytes, std::string& w
   return page;
 }
 
+std::int64_t part_size(std::int64_t size) {
+  constexpr std::int64_t kPartsAFile = 512;
+  std::int64_t part = base::kLeafSize;
+  while (size / part >= kPartsAFile) part *= 2;
+  return part;
+}
+
+Ranges Held::ranges() const {
+  Ranges all;
+  for (const Part& part : parts) all.add(part.range);
+  return all;
+}
+
 Answer combine(const Answer& a, const Answer& b) {
   Answer both;
   both.page = a.page;
   both.wanted.resize(a.wanted.size());
-  const auto held_in = [](const Answer& answer, std::size_t i) -> const Ranges* {
+  static const std::vector<Part> kNone;
+  const auto held_in = [](const Answer& answer, std::size_t i) -> const std::vector<Part>& {
     const auto at = std::lower_bound(answer.held.begin(), answer.held.end(), i,
                                      [](const Held& held, std::size_t entry) { return held.entry < entry; });
-    return at != answer.held.end() && at->entry == i ? &at->ranges : nullptr;
+    return at != answer.held.end() && at->entry == i ? at->parts : kNone;
   };
   for (std::size_t i = 0; i < a.wanted.size(); ++i) {
     both.wanted[i] = a.wanted[i] || b.wanted[i];
     if (!both.wanted[i]) continue;
-    const Ranges* of_a = held_in(a, i);
-    const Ranges* of_b = held_in(b, i);
     // Whoever wants none of a file holds all of it.
-    Ranges ranges;
-    if (!a.wanted[i]) {
-      if (of_b != nullptr) ranges = *of_b;
-    } else if (!b.wanted[i]) {
-      if (of_a != nullptr) ranges = *of_a;
-    } else if (of_a != nullptr && of_b != nullptr) {
-      ranges = of_a->intersect(*of_b);
-    }
-    if (!ranges.empty()) both.held.push_back({static_cast<std::uint32_t>(i), std::move(ranges)});
+    std::vector<Part> parts = !a.wanted[i]   ? held_in(b, i)
+                              : !b.wanted[i] ? held_in(a, i)
+                                             : common(held_in(a, i), held_in(b, i));
+    if (!parts.empty()) both.held.push_back({static_cast<std::uint32_t>(i), std::move(parts)});
   }
   return both;
 }
@@ -263,19 +289,21 @@ std::vector<std::byte> encode_answer(const Answer& answer) {
     }
     writer.put(bits);
   }
-  std::size_t ranges = 0;
+  std::size_t parts = 0;
   std::size_t entries = 0;
-  while (entries < answer.held.size() && ranges + answer.held[entries].ranges.all().size() <= kRangesAnAnswer) {
-    ranges += answer.held[entries++].ranges.all().size();
+  while (entries < answer.held.size() && parts + answer.held[entries].parts.size() <= kPartsAnAnswer) {
+    parts += answer.held[entries++].parts.size();
   }
   writer.put(static_cast<std::uint32_t>(entries));
   for (std::size_t i = 0; i < entries; ++i) {
     const Held& held = answer.held[i];
     writer.put(held.entry);
-    writer.put(static_cast<std::uint32_t>(held.ranges.all().size()));
-    for (const Range& range : held.ranges.all()) {
-      writer.put(range.begin);
-      writer.put(range.end);
+    writer.put(static_cast<std::uint32_t>(held.parts.size()));
+    for (const Part& part : held.parts) {
+      writer.put(part.range.begin);
+      writer.put(part.range.end);
+      writer.put(part.digest.low);
+      writer.put(part.digest.high);
     }
   }
   append_checksum(bytes);

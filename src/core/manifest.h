@@ -102,10 +102,23 @@ std::vector<std::byte> encode_page(const Page& page);
 // The page, or nothing where the bytes are damaged or say what no honest peer says; `why` then says what.
 std::optional<Page> decode_page(std::span<const std::byte> bytes, std::string& why);
 
-// Of a wanted entry: parts that need not be moved, because what an earlier run wrote of them is still there.
+// A part of a file as it is somewhere, and the digest of its leaves (not closed). Bounds are multiples of
+// base::kLeafSize, or the file's end.
+struct Part {
+  Range range;
+  base::Digest digest;
+  friend bool operator==(const Part&, const Part&) = default;
+};
+
+// No part that is held reaches over a multiple of this, so that those of several destinations can be told to be the
+// same: a power of two, at most 512 of them a file of `size` bytes.
+std::int64_t part_size(std::int64_t size);
+
+// Of a wanted entry: what an earlier run wrote of it and is still there. In order, and not overlapping.
 struct Held {
   std::uint32_t entry = 0;  // within the page
-  Ranges ranges;            // bounds are multiples of base::kLeafSize, or the file's end
+  std::vector<Part> parts;
+  Ranges ranges() const;
 };
 
 // Which entries of a page the destinations want; the others are in place. Encoded as a bitmap behind the page's number.
@@ -114,13 +127,13 @@ struct Answer {
   std::vector<bool> wanted;
   std::vector<Held> held = {};  // in the order of the entries
 };
-inline constexpr std::size_t kRangesAnAnswer = 1024;
-inline constexpr std::size_t kAnswerBytes = 64 + kEntriesAPage / 8 + kRangesAnAnswer * (8 + 16);
+inline constexpr std::size_t kPartsAnAnswer = 2048;
+inline constexpr std::size_t kAnswerBytes = 64 + kEntriesAPage / 8 + kPartsAnAnswer * (8 + 32);
 
-// What two destinations together want of a page.
+// What two destinations together want of a page; held is what both hold alike.
 Answer combine(const Answer& a, const Answer& b);
 
-// Of more than kRangesAnAnswer ranges those of the last entries stay behind: they are moved again.
+// Of more than kPartsAnAnswer parts those of the last entries stay behind: they are moved again.
 std::vector<std::byte> encode_answer(const Answer& answer);
 std::optional<Answer> decode_answer(std::span<const std::byte> bytes);
 

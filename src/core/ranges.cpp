@@ -58,6 +58,12 @@ bool Ranges::covers(Range range) const {
                      [&](const Range& one) { return one.begin <= range.begin && range.end <= one.end; });
 }
 
+bool Ranges::meets(Range range) const {
+  const auto next = std::lower_bound(ranges_.begin(), ranges_.end(), range,
+                                     [](const Range& a, const Range& b) { return a.end <= b.begin; });
+  return next != ranges_.end() && next->begin < range.end;
+}
+
 std::int64_t Ranges::bytes() const {
   std::int64_t sum = 0;
   for (const Range& range : ranges_) sum += range.end - range.begin;

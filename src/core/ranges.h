@@ -22,6 +22,8 @@ class Ranges {
   // What is missing from [0, `size`), in order.
   std::vector<Range> missing(std::int64_t size) const;
   bool covers(Range range) const;
+  // Some of `range` is there.
+  bool meets(Range range) const;
   std::int64_t bytes() const;
   bool empty() const { return ranges_.empty(); }
   const std::vector<Range>& all() const { return ranges_; }

@@ -114,7 +114,7 @@ StripeManifest read(const json& document) {
   manifest.file.path = document.contains("name_hex") ? from_hex(document.at("name_hex").get_ref<const std::string&>())
                                                      : document.at("name").get<std::string>();
   require(is_safe_path(manifest.file.path) && manifest.file.path.find('/') == std::string::npos, "a name that is none");
-  const json& kind = document.at("kind");
+  const json kind = document.value("kind", "file");
   require(kind == "file" || kind == "folder", "an unknown kind");
   manifest.tree = kind == "folder";
   manifest.file.size = number_in<std::int64_t>(document.at("size"), 0, kLargest);

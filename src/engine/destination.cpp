@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -80,7 +79,7 @@ void Destination::examine_next() {
         if (task->failure && task->failure->kind == base::Kind::kIntegrity) throw base::Error(*task->failure);
         if (task->failure) {
           // The destination as a whole can't be used: no entry of the page is wanted.
-          failures_.push_back(*task->failure);
+          failures_.add(*task->failure);
           task->found = {};
           task->found.wanted.assign(task->page.entries.size(), false);
           for (core::Entry& entry : task->page.entries) entry.size = core::kMissing;
@@ -96,7 +95,7 @@ void Destination::examined(const core::Page& page, core::Examination examination
     failed[i] = true;
     receipt_.failed.push_back(page.first + i);
   }
-  std::move(examination.failures.begin(), examination.failures.end(), std::back_inserter(failures_));
+  failures_.add(std::move(examination.failures));
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     const core::Entry& entry = page.entries[i];
     if (examination.wanted[i]) {
@@ -111,7 +110,7 @@ void Destination::examined(const core::Page& page, core::Examination examination
       counts_.name = entry.path;
     }
   }
-  for (const core::Held& held : examination.held) files_[page.first + held.entry].held = held.ranges;
+  for (const core::Held& held : examination.held) files_[page.first + held.entry].held = held.ranges();
   counts_.links_and_specials += examination.links_and_specials;
   counts_.folders += examination.folders;
   receipt_.files += examination.links_and_specials;
@@ -188,6 +187,7 @@ std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view, 
     job.path = file.path;
     job.told = file.open_ended ? -1 : file.size;
     job.verified = own || record.kind == core::Record::Kind::kHole;
+    job.held = record.length > 0 && file.held.covers({record.offset, record.offset + record.length});
     // A small file's only data and its end stand side by side: one visit to the disk does it all.
     const bool has_next = i + 1 < view.records.size();
     if (has_next && file.written == 0 && file.writing == 1) {
@@ -220,19 +220,21 @@ void Destination::work(Job& job) noexcept {
     }
     const Timed writing(workers_.meter(), Work::kDisk);
     const core::Range range{job.record.offset, job.record.offset + job.record.length};
-    if (whole && job.record.kind == core::Record::Kind::kData) {
+    if (whole && !job.held && job.record.kind == core::Record::Kind::kData) {
+      job.written = true;
       sink_.put(job.record.entry, job.data, job.end->digest);
       base::note_activity();
       return;
     }
-    if (job.record.kind == core::Record::Kind::kHole) {
+    job.written = !job.held || sink_.held(job.record.entry, range) != digest;
+    if (job.written && job.record.kind == core::Record::Kind::kHole) {
       sink_.hole(job.record.entry, range.begin, job.record.length);
-    } else {
+    } else if (job.written) {
       sink_.write(job.record.entry, range.begin, job.data);
     }
     base::note_activity();
     // What is a part of its file may be all that is left of a run.
-    if (job.told >= 0 && job.record.length < job.told) sink_.written(job.record.entry, range, digest);
+    if (job.written && job.told >= 0 && job.record.length < job.told) sink_.written(job.record.entry, range, digest);
     if (whole) sink_.commit(job.record.entry, job.end->length, job.end->digest);
   } catch (const base::Error& error) {
     job.failure = error.failure();
@@ -250,7 +252,7 @@ void Destination::worked(const std::vector<Job>& jobs) {
       file.written += job.record.length;
       file.sum += job.record.digest;
       if (job.record.kind == core::Record::Kind::kData) {
-        counts_.bytes_written += job.record.length;
+        if (job.written) counts_.bytes_written += job.record.length;
         receipt_.bytes += job.record.length;
       }
       if (job.end) {
@@ -267,7 +269,7 @@ void Destination::fail(std::uint64_t index, File& file, std::optional<base::Fail
   if (file.failed) return;
   file.failed = true;
   if (!failure) return;
-  failures_.push_back(std::move(*failure));
+  failures_.add(std::move(*failure));
   receipt_.failed.push_back(index);
 }
 
@@ -275,6 +277,8 @@ void Destination::settle(std::uint64_t index) {
   const auto found = files_.find(index);
   if (found == files_.end()) return;
   File& file = found->second;
+  // An origin gives up for a destination's sake where all of them have failed, or the job is to stop.
+  if (!file.failed && file.end && file.end->failure == base::Kind::kDestination) file.cut_short = true;
   // The origin has told of its own failure.
   if (file.end && file.end->failure != base::Kind::kNone) fail(index, file, std::nullopt);
   if (file.writing > 0) return;
@@ -282,12 +286,15 @@ void Destination::settle(std::uint64_t index) {
   if (!file.failed && !file.end && !stream_ended_) return;
   if (!file.failed && file.end) return commit(index, std::move(files_.extract(found).mapped()));
   if (!file.failed) {
+    file.cut_short = stopped_;
     fail(index, file,
          stopped_ ? std::nullopt : std::optional(integrity(file.path, "the stream ended before the file did")));
   }
+  const bool cut_short = file.cut_short;
   files_.erase(found);
   ++tasks_;
-  workers_.post([this, index] { sink_.discard(index); }, [this] { --tasks_; });
+  workers_.post([this, index, cut_short] { cut_short ? sink_.leave(index) : sink_.discard(index); },
+                [this] { --tasks_; });
 }
 
 // Of all of a file: what has come, and what was held and has not come.
@@ -299,16 +306,15 @@ base::Digest Destination::whole_digest(std::uint64_t index, const File& file) {
     throw base::Error(
         integrity(file.path, fmt::format("{} bytes arrived, {} were announced", file.written + end.offset, told)));
   }
-  if (base::close_digest(file.sum, end.length) != end.digest) {
-    throw base::Error(integrity(file.path, "the digest differs from the source's"));
-  }
-  if (end.offset == 0) return end.digest;
   base::Digest sum = file.sum;
   for (const core::Range& range : file.seen.missing(file.size)) {
     if (!file.held.covers(range)) throw base::Error(integrity(file.path, "a part of it never arrived"));
     sum += sink_.held(index, range);
   }
-  return base::close_digest(sum, end.length);
+  if (base::close_digest(sum, end.length) != end.digest) {
+    throw base::Error(integrity(file.path, "the digest differs from the source's"));
+  }
+  return end.digest;
 }
 
 void Destination::commit(std::uint64_t index, File file) {
@@ -337,7 +343,7 @@ void Destination::committed(std::uint64_t index, const std::string& path, std::i
                             const base::Digest& digest, std::optional<base::Failure> failure) {
   base::note_activity();
   if (failure) {
-    failures_.push_back(std::move(*failure));
+    failures_.add(std::move(*failure));
     receipt_.failed.push_back(index);
     return;
   }
@@ -360,7 +366,7 @@ void Destination::take_last() {
 void Destination::give_up(std::string why) {
   if (given_up_) return;
   given_up_ = true;
-  failures_.push_back(integrity({}, std::move(why)));
+  failures_.add(integrity({}, std::move(why)));
   receipt_.stopped = 1;
   for (auto& [index, file] : files_) file.failed = true;
   end_stream();

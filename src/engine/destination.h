@@ -16,6 +16,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/failures.h"
 #include "core/chunk.h"
 #include "core/endpoint.h"
 #include "core/manifest.h"
@@ -29,7 +30,7 @@ namespace argosy::engine {
 class Destination {
  public:
   struct Counts {
-    std::int64_t bytes_written = 0;  // verified
+    std::int64_t bytes_written = 0;  // verified; not what was there already
     std::uint64_t files_committed = 0;
     std::int64_t bytes_committed = 0;
     std::uint64_t files_in_place = 0;      // nothing had to be moved
@@ -55,7 +56,7 @@ class Destination {
   // The job has been asked to stop: what is unfinished when the stream ends is taken away, and is no failure.
   void stop() { stopped_ = true; }
   const Counts& counts() const { return counts_; }
-  const std::vector<base::Failure>& failures() const { return failures_; }
+  const base::Failures& failures() const { return failures_; }
   // It waits for its disk.
   bool is_writing() const { return tasks_ > 0; }
 
@@ -65,20 +66,23 @@ class Destination {
     std::string path;
     std::int64_t size = 0;
     bool open_ended = false;
-    core::Ranges held;  // there already, if nobody else needs it
+    core::Ranges held;  // there already; it comes all the same if another destination lacks it
     core::Ranges seen;  // given to the I/O threads so far
     base::Digest sum;   // of what has come
     std::int64_t written = 0;
     int writing = 0;  // extents on the I/O threads
     bool failed = false;
+    bool cut_short = false;  // since the job was asked to stop, here or at the origin
     std::optional<core::Record> end;
   };
   // One record's work on an I/O thread, and what came of it.
   struct Job {
     core::Record record;
     std::span<const std::byte> data;
-    std::int64_t told = 0;            // the file's size
-    bool verified = false;            // it has not travelled: nothing to check
+    std::int64_t told = 0;  // the file's size
+    bool verified = false;  // it has not travelled: nothing to check
+    bool held = false;      // what an earlier run has left of it may be the same
+    bool written = false;
     std::optional<core::Record> end;  // the file is whole with this record: commit at once
     std::string path;
     std::optional<base::Failure> failure;
@@ -120,7 +124,7 @@ class Destination {
   bool done_ = false;
   core::Receipt receipt_;
   Counts counts_;
-  std::vector<base::Failure> failures_;
+  base::Failures failures_;
 };
 
 }  // namespace argosy::engine

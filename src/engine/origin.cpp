@@ -8,6 +8,10 @@
 
 namespace argosy::engine {
 
+namespace {
+constexpr std::size_t kFailedEntriesKept = 65'536;
+}  // namespace
+
 Origin::Origin(int me, const core::Route& route, Workers& workers, Pool& pool, Relay& relay, Control& control,
                core::Source& source, Settings settings)
     : me_(me),
@@ -19,8 +23,8 @@ Origin::Origin(int me, const core::Route& route, Workers& workers, Pool& pool, R
       relay_(relay),
       control_(control),
       source_(source),
-      settings_(settings),
-      planner_(settings.chunk_size),
+      settings_(std::move(settings)),
+      planner_(settings_.chunk_size),
       next_put_(next_own(0)) {}
 
 std::uint64_t Origin::next_own(std::uint64_t chunk) const {
@@ -81,7 +85,7 @@ bool Origin::walk() {
 
 void Origin::page_read(core::Listing listing) {
   walking_ = false;
-  failures_.insert(failures_.end(), listing.failures.begin(), listing.failures.end());
+  failures_.add(listing.failures);
   if (stopped_) return;
   core::Page page;
   page.number = next_page_++;
@@ -103,20 +107,52 @@ void Origin::page_arrived(const core::Page& page) {
   unanswered_.emplace(page.number, page);
 }
 
-void Origin::answered(const core::Answer& answer) {
+void Origin::answered(core::Answer answer) {
   if (stopped_ && !shared_) return;
-  if (walks_ && shared_) control_.send_grant(answer);
   const auto found = unanswered_.find(answer.page);
   if (found == unanswered_.end() || answer.wanted.size() != found->second.entries.size()) {
     throw base::Error(base::Kind::kIntegrity, {}, 0, "a manifest answer is about no page of ours");
   }
-  const core::Page page = std::move(unanswered_.extract(found).mapped());
+  answers_.push_back(std::move(answer));
+  take_answers();
+}
+
+// What is held must end where a leaf does, or the file.
+bool Origin::fits(const core::Part& part, std::int64_t size) {
+  return part.range.end == size || (part.range.end < size && part.range.end % base::kLeafSize == 0);
+}
+
+// One after another: the others' plan goes by the order of the grants.
+void Origin::take_answers() {
+  while (!comparing_ && !answers_.empty()) {
+    auto answer = std::make_shared<core::Answer>(std::move(answers_.front()));
+    answers_.pop_front();
+    if (!walks_ || stopped_ || answer->held.empty()) {
+      decided(*answer);
+      continue;
+    }
+    comparing_ = true;
+    auto page = std::make_shared<core::Page>(unanswered_.at(answer->page));
+    workers_.post([this, answer, page] { compare(*answer, *page); },
+                  [this, answer] {
+                    comparing_ = false;
+                    decided(*answer);
+                    take_answers();
+                  });
+  }
+}
+
+void Origin::decided(const core::Answer& answer) {
+  if (stopped_ && !shared_) return;
+  if (walks_ && shared_) control_.send_grant(answer);
+  const core::Page page = std::move(unanswered_.extract(answer.page).mapped());
   std::vector<std::uint64_t> unwanted;
   auto held = answer.held.begin();
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     const core::Entry& entry = page.entries[i];
+    static const core::Held kNone;
     const bool has_held = held != answer.held.end() && held->entry == i;
-    const core::Ranges ranges = has_held ? (held++)->ranges : core::Ranges{};
+    const core::Held& told = has_held ? *held++ : kNone;
     if (settings_.only_ask && walks_ && answer.wanted[i]) settings_.only_ask(entry);
     if (!entry.readable()) continue;
     const std::uint64_t index = page.first + i;
@@ -124,14 +160,15 @@ void Origin::answered(const core::Answer& answer) {
       unwanted.push_back(index);
       continue;
     }
-    // What is held must end where a leaf does, or the file.
-    const bool fits = std::all_of(ranges.all().begin(), ranges.all().end(), [&](const core::Range& range) {
-      return range.end == entry.size || (range.end < entry.size && range.end % base::kLeafSize == 0);
-    });
-    const std::int64_t bytes = planner_.add(index, entry.size, entry.open_ended, fits ? ranges : core::Ranges{});
+    const bool sane = std::all_of(told.parts.begin(), told.parts.end(),
+                                  [&](const core::Part& part) { return fits(part, entry.size); });
+    const core::Held& here = sane ? told : kNone;
+    const std::int64_t bytes = planner_.add(index, entry.size, entry.open_ended, here.ranges());
     if (!entry.open_ended && entry.size < settings_.chunk_size) continue;
-    accounts_[index].size = bytes;
-    accounts_[index].held = entry.size - bytes;
+    Account& account = accounts_[index];
+    account.size = bytes;
+    account.held = entry.size - bytes;
+    for (const core::Part& part : here.parts) account.sum += part.digest;
   }
   close_unread(std::move(unwanted), true);
 }
@@ -163,6 +200,8 @@ void Origin::received(const core::Receipt& receipt) {
   for (const std::uint64_t entry : receipt.failed) {
     // Once nobody can take it any more, the rest need not be read.
     if (++failed_at_[entry] == control_.destinations()) give_up(entry);
+    // Of entries long past nothing is left to be read.
+    if (failed_at_.size() > kFailedEntriesKept) failed_at_.erase(failed_at_.begin());
   }
   destinations_stopped_ += receipt.stopped;
   if (destinations_stopped_ == control_.destinations()) stop();
@@ -288,7 +327,7 @@ void Origin::finish_if_read(std::uint64_t entry) {
         --closing_;
         if (ended) return;  // and told by the origin that failed
         if (*failure && end.failure == base::Kind::kNone) {
-          failures_.push_back(**failure);
+          failures_.add(**failure);
           end.failure = (*failure)->kind;
         }
         if (end.failure == base::Kind::kNone && !walks_) return;  // that it went well is the root's to say
@@ -297,9 +336,7 @@ void Origin::finish_if_read(std::uint64_t entry) {
       });
 }
 
-// The digest of a file that was read whole is known.
 void Origin::tell_ended(const core::Record& end) {
-  if (end.offset != 0) return;
   counts_.digest = end.digest;
   if (walks_) source_.ended(end.entry, end.digest);
 }

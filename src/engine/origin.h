@@ -11,7 +11,9 @@
 // slots. A source that fails in the middle of a file ends that file; the stream goes on.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -21,6 +23,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/failures.h"
 #include "core/chunk.h"
 #include "core/endpoint.h"
 #include "core/manifest.h"
@@ -61,7 +64,7 @@ class Origin {
   // Another rank's page (this one is not the root).
   void page_arrived(const core::Page& page);
   // What is to be moved of a page: at the root what the destinations want, elsewhere the root's grant.
-  void answered(const core::Answer& answer);
+  void answered(core::Answer answer);
   // A chunk that another origin has put in passes.
   void passes(const core::ChunkView& view);
   // What the destinations have done.
@@ -69,15 +72,15 @@ class Origin {
   // The stream ends early: what has not been read never will be.
   void stop();
   const Counts& counts() const { return counts_; }
-  const std::vector<base::Failure>& failures() const { return failures_; }
+  const base::Failures& failures() const { return failures_; }
   // It waits for the source.
-  bool is_reading() const { return reading_ > 0 || walking_ || closing_ > 0; }
+  bool is_reading() const { return reading_ > 0 || walking_ || closing_ > 0 || comparing_; }
 
  private:
   // A file of several extents, between its first and its end.
   struct Account {
-    base::Digest sum;
-    std::int64_t bytes = 0;  // that `sum` covers
+    base::Digest sum;        // of what has been moved, at the root of what is held too
+    std::int64_t bytes = 0;  // that have been moved
     std::int64_t size = 0;   // that are to be moved
     std::int64_t held = 0;   // that all destinations have
     int reading = 0;         // extents on the I/O threads
@@ -97,6 +100,10 @@ class Origin {
 
   bool walk();
   void page_read(core::Listing listing);
+  static bool fits(const core::Part& part, std::int64_t size);
+  void take_answers();
+  void compare(core::Answer& answer, const core::Page& page) const;
+  void decided(const core::Answer& answer);
   void give_up(std::uint64_t entry);
   bool plan();
   std::size_t timed_read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) const;
@@ -115,7 +122,7 @@ class Origin {
   bool may_fill() const;
   bool all_passed();
   bool all_planned() const { return walked_ && !walking_ && unanswered_.empty() && planner_.waiting() == 0; }
-  bool settled() const { return reading_ == 0 && ready_.empty() && accounts_.empty() && closing_ == 0; }
+  bool settled() const { return reading_ == 0 && ready_.empty() && accounts_.empty() && closing_ == 0 && !comparing_; }
 
   static constexpr std::size_t kPagesAhead = 4;
 
@@ -133,14 +140,16 @@ class Origin {
 
   bool walking_ = false;
   bool walked_ = false;
-  bool stopped_ = false;
+  std::atomic<bool> stopped_{false};  // read by I/O threads
   bool last_put_ = false;
   std::size_t destinations_stopped_ = 0;
   std::uint64_t next_page_ = 0;
   std::map<std::uint64_t, core::Page> unanswered_;
+  std::deque<core::Answer> answers_;  // to pages that are unanswered still
+  bool comparing_ = false;            // what the next answer's destinations hold
   std::unordered_map<std::uint64_t, Account> accounts_;
-  std::unordered_map<std::uint64_t, std::size_t> failed_at_;  // how many destinations could not commit an entry
-  std::size_t closing_ = 0;                                   // close tasks under way
+  std::map<std::uint64_t, std::size_t> failed_at_;  // how many destinations could not commit an entry, of the last few
+  std::size_t closing_ = 0;                         // close tasks under way
   std::uint64_t next_plan_ = 0;
   std::uint64_t next_put_ = 0;         // this origin's own next chunk
   std::uint64_t passed_ = 0;           // chunks put in, by whomever
@@ -152,7 +161,7 @@ class Origin {
   std::vector<core::Record> ends_;
   std::int64_t stream_bytes_ = 0;
   Counts counts_;
-  std::vector<base::Failure> failures_;
+  base::Failures failures_;
 };
 
 }  // namespace argosy::engine

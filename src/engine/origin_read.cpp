@@ -94,6 +94,35 @@ void Origin::read_extent(Fill& fill, const core::Extent& extent, std::size_t roo
   }
 }
 
+// Leaves of what the destinations hold only what the source has there, too: that they are of one size and time does not
+// make two files the same. On an I/O thread.
+void Origin::compare(core::Answer& answer, const core::Page& page) const {
+  std::vector<std::byte> leaf(static_cast<std::size_t>(base::kLeafSize));
+  const auto is_same = [&](const core::Entry& entry, std::uint64_t index, const core::Part& part) {
+    const core::Range& range = part.range;
+    // A smaller file moves as a whole.
+    if (entry.size < settings_.chunk_size || !fits(part, entry.size)) return false;
+    base::Digest sum;
+    for (std::int64_t at = range.begin; at < range.end; at += base::kLeafSize) {
+      if (stopped_) return false;
+      const auto into = std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, range.end - at)));
+      timed_read(index, at, into);
+      sum += timed_digest(workers_.meter(), into, at);
+      base::note_activity();
+    }
+    return sum == part.digest;
+  };
+  for (core::Held& held : answer.held) {
+    const core::Entry& entry = page.entries[held.entry];
+    try {
+      std::erase_if(held.parts, [&](const core::Part& part) { return !is_same(entry, page.first + held.entry, part); });
+    } catch (const base::Error&) {
+      held.parts.clear();  // Reading it for the destinations will fail as well, and say why.
+    }
+  }
+  std::erase_if(answer.held, [](const core::Held& held) { return held.parts.empty(); });
+}
+
 void Origin::read_chunk(Fill& fill) const {
   std::size_t left = fill.extents.size();
   for (const core::Extent& extent : fill.extents) {
@@ -116,7 +145,7 @@ void Origin::chunk_read(std::uint64_t chunk, Fill fill) {
   const auto found = accounts_.find(extent.entry);
   // A large file's first failure is told, not each extent's.
   if (found == accounts_.end() || found->second.failure == base::Kind::kNone) {
-    failures_.insert(failures_.end(), fill.failures.begin(), fill.failures.end());
+    failures_.add(fill.failures);
   }
   if (found != accounts_.end()) {
     Account& account = found->second;

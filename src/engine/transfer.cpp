@@ -63,10 +63,10 @@ void Transfer::sample(double passed) {
     network_wait_ += passed;
 }
 
-std::vector<base::Failure> Transfer::failures() const {
-  std::vector<base::Failure> all;
-  if (origin_) all = origin_->failures();
-  if (destination_) all.insert(all.end(), destination_->failures().begin(), destination_->failures().end());
+base::Failures Transfer::failures() const {
+  base::Failures all;
+  if (origin_) all.add(origin_->failures());
+  if (destination_) all.add(destination_->failures());
   return all;
 }
 

@@ -48,7 +48,7 @@ class Transfer {
   const Origin* origin() const { return origin_.get(); }
   const Destination* destination() const { return destination_.get(); }
   // Of both.
-  std::vector<base::Failure> failures() const;
+  base::Failures failures() const;
   // The rank that this one waits for, and for what.
   std::pair<int, std::string> waits_for() const;
 

@@ -49,19 +49,19 @@ std::vector<std::string> missing_folders(const std::string& path, std::string& e
   }
 }
 
-void check_room(const std::string& existing, std::int64_t bytes) {
+}  // namespace
+
+void check_room(const std::string& path, std::int64_t bytes) {
   struct statvfs status = {};
-  if (statvfs(existing.c_str(), &status) != 0) throw base::system_error(Kind::kDestination, existing, errno, "statvfs");
+  if (statvfs(path.c_str(), &status) != 0) throw base::system_error(Kind::kDestination, path, errno, "statvfs");
   if (status.f_blocks == 0) return;  // a file system that has no limit, or tells none
   const auto blocks = geteuid() == 0 ? status.f_bfree : status.f_bavail;
   std::int64_t room = 0;
   if (__builtin_mul_overflow(blocks, status.f_frsize, &room)) return;
   if (room >= bytes) return;
-  throw base::Error(Kind::kDestination, existing, ENOSPC,
+  throw base::Error(Kind::kDestination, path, ENOSPC,
                     fmt::format("No space left on device: {} bytes are needed, {} are free", bytes, room));
 }
-
-}  // namespace
 
 Folder::Folder(std::string path, std::int64_t bytes) : path_(std::move(path)) {
   std::string existing;

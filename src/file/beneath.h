@@ -36,6 +36,9 @@ class Folder {
   std::vector<std::string> made_;
 };
 
+// Throws base::Error (kDestination) where the file system of `path` has less room than `bytes`. Blocks.
+void check_room(const std::string& path, std::int64_t bytes);
+
 // Device and inode of what is at `path`, following symbolic links; nothing where that is no folder. Block.
 std::optional<std::pair<dev_t, ino_t>> folder_id(const std::string& path);
 bool is_folder(const std::string& path);

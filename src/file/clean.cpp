@@ -26,9 +26,6 @@ namespace {
 
 using base::Kind;
 
-// `.argosy-HEX.ranks`, where writers look for each other.
-bool is_signs(std::string_view name) { return name.starts_with(".argosy-") && name.ends_with(".ranks"); }
-
 bool is_folder_at(int folder, const char* name) {
   struct stat status = {};
   return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);

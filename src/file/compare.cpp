@@ -98,9 +98,12 @@ void compare_status(const core::Entry& a, const core::Entry& b, const Metadata& 
   if (link && a.link != b.link)
     found.push_back(fmt::format("link: {}, {}", base::printable(a.link), base::printable(b.link)));
   if (a.device != b.device) found.push_back(fmt::format("device: {:#x}, {:#x}", a.device, b.device));
-  if (what.mode && !link && a.mode != b.mode) found.push_back(fmt::format("mode: {:04o}, {:04o}", a.mode, b.mode));
-  if (what.owner && (a.uid != b.uid || a.gid != b.gid))
-    found.push_back(fmt::format("owner: {}:{}, {}:{}", a.uid, a.gid, b.uid, b.gid));
+  // Set-id bits go only with their owner.
+  const bool same_owner = a.uid == b.uid && a.gid == b.gid;
+  const mode_t told = what.owner || same_owner ? 07777U : 01777U;
+  if (what.mode && !link && (a.mode & told) != (b.mode & told))
+    found.push_back(fmt::format("mode: {:04o}, {:04o}", a.mode, b.mode));
+  if (what.owner && !same_owner) found.push_back(fmt::format("owner: {}:{}, {}:{}", a.uid, a.gid, b.uid, b.gid));
   if (what.times && a.mtime != b.mtime)
     found.push_back(fmt::format("mtime: {}, {}", time_text(a.mtime), time_text(b.mtime)));
 }

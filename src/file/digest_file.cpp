@@ -102,6 +102,18 @@ base::Digest OpenedForDigest::sum(std::int64_t offset, std::int64_t length) cons
   return sum;
 }
 
+base::Digest OpenedForDigest::sum_to_end(std::int64_t& length) const {
+  std::vector<std::byte> leaf(static_cast<std::size_t>(base::kLeafSize));
+  base::Digest sum;
+  length = 0;
+  while (true) {
+    const std::size_t got = read(leaf, length);
+    if (got > 0) sum += base::digest_of(std::span(leaf).first(got), length);
+    length += static_cast<std::int64_t>(got);
+    if (got < leaf.size()) return sum;
+  }
+}
+
 std::string OpenedForDigest::sha256() const {
   std::vector<std::byte> buffer(static_cast<std::size_t>(base::kLeafSize));
   base::Sha256 sha;

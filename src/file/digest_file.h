@@ -25,6 +25,8 @@ class OpenedForDigest {
   OpenedForDigest(const std::string& path, const std::string& shown, std::int64_t size);
   // The sum over the leaves from `offset`, a multiple of base::kLeafSize, on.
   base::Digest sum(std::int64_t offset, std::int64_t length) const;
+  // The sum over all leaves that there are, whatever size was announced, and in `length` how many bytes those have.
+  base::Digest sum_to_end(std::int64_t& length) const;
   // Of the whole file, in hexadecimal digits.
   std::string sha256() const;
 

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
+#include <map>
 #include <span>
 #include <utility>
 
@@ -26,9 +28,11 @@ using base::Kind;
 constexpr std::uint32_t kMagic = 0x4A475241;  // "ARGJ"
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kLongestName = 255;
+// What a record is. The values are written.
+constexpr std::uint64_t kWritten = 0;
+constexpr std::uint64_t kDurable = 1;
+constexpr std::uint64_t kBoot = 2;
 constexpr std::size_t kLongestBoot = 64;
-constexpr std::size_t kRecordBytes = 48;
-constexpr std::size_t kLargest = 64U << 20;  // a journal of more is not read
 constexpr std::chrono::milliseconds kSyncPause(500);
 
 base::Error failure(const std::string& shown) {
@@ -47,46 +51,101 @@ void append_all(int fd, std::span<const std::byte> bytes, const std::string& sho
   }
 }
 
-std::vector<std::byte> read_whole(int fd) {
-  std::vector<std::byte> bytes;
-  struct stat status = {};
-  if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || static_cast<std::size_t>(status.st_size) > kLargest)
-    return bytes;
-  bytes.resize(static_cast<std::size_t>(status.st_size));
+// Up to `into`'s length, less at the file's end; negative where it can't be read.
+std::int64_t read_at(int fd, std::int64_t at, std::span<std::byte> into) {
   std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t got = pread(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
+  while (done < into.size()) {
+    const ssize_t got = pread(fd, into.data() + done, into.size() - done, at + static_cast<off_t>(done));
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
+    if (got < 0) return -1;
+    if (got == 0) break;
     done += static_cast<std::size_t>(got);
   }
-  bytes.resize(done);
-  return bytes;
+  return static_cast<std::int64_t>(done);
 }
 
-bool is_empty(int fd) {
-  struct stat status = {};
-  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0;
+// A file that nobody else can write, by another name or a descriptor that is open: what this user's run has left.
+bool is_ours(int fd, struct stat& status) {
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() && status.st_nlink == 1 &&
+         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-// Whether the file still reads as the record says.
-bool reads_so(int part, const Journal::Record& record) {
+// What a record tells of, cut at multiples of `most`; nothing where the file reads otherwise. Throws when interrupted.
+std::optional<std::vector<core::Part>> read_parts(int fd, const Journal::Record& record, std::int64_t most,
+                                                  const std::string& shown) {
+  std::vector<core::Part> parts;
   std::vector<std::byte> leaf(static_cast<std::size_t>(base::kLeafSize));
   base::Digest sum;
   for (std::int64_t at = record.range.begin; at < record.range.end; at += base::kLeafSize) {
-    if (base::interrupted() != 0) return false;
-    const auto length = static_cast<std::size_t>(std::min(base::kLeafSize, record.range.end - at));
-    std::size_t done = 0;
-    while (done < length) {
-      const ssize_t got = pread(part, leaf.data() + done, length - done, at + static_cast<off_t>(done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return false;
-      done += static_cast<std::size_t>(got);
+    if (base::interrupted() != 0) throw base::Error(Kind::kDestination, shown, EINTR, "reading was interrupted");
+    const std::int64_t length = std::min(base::kLeafSize, record.range.end - at);
+    const auto bytes = std::span(leaf).first(static_cast<std::size_t>(length));
+    if (read_at(fd, at, bytes) != length) return std::nullopt;
+    const base::Digest digest = base::digest_of(bytes, at);
+    sum += digest;
+    if (parts.empty() || at % most == 0) {
+      parts.push_back({{at, at + length}, digest});
+    } else {
+      parts.back().range.end += length;
+      parts.back().digest += digest;
     }
-    sum += base::digest_of(std::span(leaf).first(length), at);
     base::note_activity();
   }
-  return sum == record.digest;
+  if (sum != record.digest) return std::nullopt;
+  return parts;
+}
+
+// Parts by where they begin; those that touch are one up to a multiple of `most`.
+void join(std::map<std::int64_t, core::Part>& parts, core::Part part, std::int64_t most) {
+  const auto after = parts.find(part.range.end);
+  if (after != parts.end() && part.range.end % most != 0) {
+    part.range.end = after->second.range.end;
+    part.digest += after->second.digest;
+    parts.erase(after);
+  }
+  const auto next = parts.lower_bound(part.range.begin);
+  if (next != parts.begin() && part.range.begin % most != 0) {
+    core::Part& before = std::prev(next)->second;
+    if (before.range.end == part.range.begin) {
+      before.range.end = part.range.end;
+      before.digest += part.digest;
+      return;
+    }
+  }
+  parts.emplace(part.range.begin, part);
+}
+
+// Goes through a journal's records as long as they make sense, and keeps of what they tell what is there.
+void read_records(Recovered& found, std::int64_t part_bytes, const core::Entry& entry, const std::string& shown) {
+  const base::Digest this_boot = Journal::boot_record(boot_id()).digest;
+  const std::int64_t most = core::part_size(entry.size);
+  core::Ranges known;
+  std::map<std::int64_t, core::Part> parts;
+  std::vector<std::byte> block(Journal::kRecordBytes * 1024);
+  while (true) {
+    const std::int64_t got = read_at(found.journal.get(), found.bytes, block);
+    for (std::size_t at = 0; at + Journal::kRecordBytes <= block.size(); at += Journal::kRecordBytes) {
+      const auto bytes = std::span(block).subspan(at, Journal::kRecordBytes);
+      const bool has_come = static_cast<std::int64_t>(at + Journal::kRecordBytes) <= got;
+      const auto record = has_come ? Journal::decode(bytes, found.head, entry.size) : std::nullopt;
+      if (!record) {
+        for (const auto& [begin, part] : parts) found.parts.push_back(part);
+        return;
+      }
+      found.bytes += static_cast<std::int64_t>(Journal::kRecordBytes);
+      if (record->is_boot()) {
+        found.same_boot = !boot_id().empty() && record->digest == this_boot;
+        continue;
+      }
+      const bool counts = found.same_boot || record->durable;
+      if (!counts || record->range.end > part_bytes || known.meets(record->range)) continue;
+      if (parts.size() >= core::kPartsAnAnswer) continue;  // scattered like no run's: the rest is written again
+      const auto there = read_parts(found.part.get(), *record, most, shown);
+      if (!there) continue;
+      known.add(record->range);
+      for (const core::Part& part : *there) join(parts, part, most);
+    }
+  }
 }
 
 }  // namespace
@@ -124,7 +183,7 @@ std::vector<std::byte> Journal::encode(const Record& record, std::uint64_t head)
   writer.put(record.range.end);
   writer.put(record.digest.low);
   writer.put(record.digest.high);
-  writer.put(static_cast<std::uint64_t>(record.durable ? 1 : 0));
+  writer.put(record.is_boot() ? kBoot : record.durable ? kDurable : kWritten);
   // With the head's, so that a record of another journal is none of this one's.
   std::vector<std::byte> covered = bytes;
   base::Writer(covered).put(head);
@@ -132,45 +191,52 @@ std::vector<std::byte> Journal::encode(const Record& record, std::uint64_t head)
   return bytes;
 }
 
-Journal::Contents Journal::decode(std::span<const std::byte> bytes, const core::Entry& entry, std::string_view boot,
-                                  std::size_t& bytes_used) {
-  Contents contents;
-  bytes_used = 0;
-  contents.foreign = true;
+Journal::Record Journal::boot_record(std::string_view boot) {
+  return {{0, 0}, base::digest_of(std::as_bytes(std::span(boot)), 0), false};
+}
+
+std::optional<Journal::Head> Journal::decode_head(std::span<const std::byte> bytes, const core::Entry& entry,
+                                                  std::string_view boot) {
   base::Reader reader(bytes);
-  if (reader.get<std::uint32_t>() != kMagic || reader.get<std::uint32_t>() != kVersion) return contents;
+  if (reader.get<std::uint32_t>() != kMagic || reader.get<std::uint32_t>() != kVersion) return std::nullopt;
   const std::string its_boot = reader.get_string(kLongestBoot);
   const std::string name = reader.get_string(kLongestName);
   const auto size = reader.get<std::int64_t>();
   core::Timestamp mtime;
   mtime.seconds = reader.get<std::int64_t>();
   mtime.nanoseconds = reader.get<std::int32_t>();
-  contents.inode = reader.get<std::uint64_t>();
+  Head head;
+  head.inode = reader.get<std::uint64_t>();
   const std::size_t covered = bytes.size() - reader.left();
-  const auto head = reader.get<std::uint64_t>();
-  if (!reader.ok() || head != base::checksum_of(bytes.first(covered)) || name != name_of(entry.path)) return contents;
-  contents.foreign = false;
-  contents.same_source = size == entry.size && mtime == entry.mtime;
-  contents.same_boot = !boot.empty() && its_boot == boot;
-  bytes_used = covered + 8;
-  while (reader.left() >= kRecordBytes) {
-    Record record;
-    record.range.begin = reader.get<std::int64_t>();
-    record.range.end = reader.get<std::int64_t>();
-    record.digest.low = reader.get<std::uint64_t>();
-    record.digest.high = reader.get<std::uint64_t>();
-    const auto durable = reader.get<std::uint64_t>();
-    record.durable = durable == 1;
-    const auto checksum = reader.get<std::uint64_t>();
-    std::vector<std::byte> again = encode(record, head);
-    const bool sane = durable <= 1 && record.range.begin >= 0 && record.range.begin < record.range.end &&
-                      record.range.end <= size && record.range.begin % base::kLeafSize == 0 &&
-                      (record.range.end % base::kLeafSize == 0 || record.range.end == size);
-    if (!sane || base::Reader(std::span(again).last(8)).get<std::uint64_t>() != checksum) break;
-    contents.records.push_back(record);
-    bytes_used += kRecordBytes;
-  }
-  return contents;
+  head.checksum = reader.get<std::uint64_t>();
+  if (!reader.ok() || head.checksum != base::checksum_of(bytes.first(covered)) || name != name_of(entry.path))
+    return std::nullopt;
+  head.same_source = size == entry.size && mtime == entry.mtime;
+  head.same_boot = !boot.empty() && its_boot == boot;
+  head.bytes = bytes.size() - reader.left();
+  return head;
+}
+
+std::optional<Journal::Record> Journal::decode(std::span<const std::byte> bytes, std::uint64_t head,
+                                               std::int64_t size) {
+  base::Reader reader(bytes);
+  Record record;
+  record.range.begin = reader.get<std::int64_t>();
+  record.range.end = reader.get<std::int64_t>();
+  record.digest.low = reader.get<std::uint64_t>();
+  record.digest.high = reader.get<std::uint64_t>();
+  const auto mark = reader.get<std::uint64_t>();
+  record.durable = mark == kDurable;
+  const auto checksum = reader.get<std::uint64_t>();
+  if (!reader.ok()) return std::nullopt;
+  const bool is_boot = mark == kBoot && record.range.begin == 0 && record.range.end == 0;
+  const bool is_part = mark <= kDurable && record.range.begin >= 0 && record.range.begin < record.range.end &&
+                       record.range.end <= size && record.range.begin % base::kLeafSize == 0 &&
+                       (record.range.end % base::kLeafSize == 0 || record.range.end == size);
+  if (!is_boot && !is_part) return std::nullopt;
+  const std::vector<std::byte> again = encode(record, head);
+  if (base::Reader(std::span(again).last(8)).get<std::uint64_t>() != checksum) return std::nullopt;
+  return record;
 }
 
 Journal::Journal(int folder, const std::string& name, const core::Entry& entry, int part, bool durable,
@@ -186,20 +252,15 @@ Journal::Journal(int folder, const std::string& name, const core::Entry& entry, 
   append_all(fd_.get(), head, shown_);
 }
 
-Journal::Journal(int folder, const std::string& name, int part, bool durable, std::string shown, std::size_t bytes)
-    : shown_(std::move(shown)), part_(part), durable_(durable), synced_(std::chrono::steady_clock::now()) {
-  fd_ = base::Fd(openat(folder, name.c_str(), O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd_.valid() || ftruncate(fd_.get(), static_cast<off_t>(bytes)) != 0) throw failure(shown_);
-  const std::vector<std::byte> all = read_whole(fd_.get());
-  // What follows the head are records of a known size.
-  base::Reader reader(all);
-  reader.get<std::uint64_t>();
-  reader.get_string(kLongestBoot);
-  reader.get_string(kLongestName);
-  for (int i = 0; i < 3; ++i) reader.get<std::uint64_t>();
-  reader.get<std::uint32_t>();
-  head_ = reader.get<std::uint64_t>();
-  if (!reader.ok()) throw failure(shown_);
+Journal::Journal(Recovered& recovered, int part, bool durable, std::string shown)
+    : shown_(std::move(shown)),
+      part_(part),
+      durable_(durable),
+      fd_(std::move(recovered.journal)),
+      head_(recovered.head),
+      synced_(std::chrono::steady_clock::now()) {
+  if (ftruncate(fd_.get(), static_cast<off_t>(recovered.bytes)) != 0) throw failure(shown_);
+  if (!recovered.same_boot) append(boot_record(boot_id()));
 }
 
 void Journal::append(const Record& record) { append_all(fd_.get(), encode(record, head_), shown_); }
@@ -226,32 +287,34 @@ void Journal::add(core::Range range, const base::Digest& digest) {
   if (fdatasync(fd_.get()) != 0) throw failure(shown_);
 }
 
-std::vector<Journal::Record> recover(int folder, const std::string& name, const core::Entry& entry, std::size_t& used) {
+Recovered recover(int folder, const std::string& name, const core::Entry& entry) {
   const std::string journal = journal_name(name);
-  const base::Fd fd(openat(folder, journal.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) return {};
-  const std::vector<std::byte> bytes = read_whole(fd.get());
-  // Killed before its head was written: no damage, and the next one replaces it.
-  if (bytes.empty() && is_empty(fd.get())) return {};
-  const Journal::Contents contents = Journal::decode(bytes, entry, boot_id(), used);
-  if (contents.foreign) {
+  constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+  Recovered found;
+  found.journal = base::Fd(openat(folder, journal.c_str(), kFlags | O_APPEND));
+  if (!found.journal.valid() && errno == ENOENT) return {};
+  found.part = base::Fd(openat(folder, temporary_name(name).c_str(), kFlags));
+  struct stat status = {};
+  std::optional<Journal::Head> head;
+  if (found.journal.valid() && is_ours(found.journal.get(), status)) {
+    // Killed before its head was written: no damage, and the next one replaces it.
+    if (status.st_size == 0) return {};
+    std::vector<std::byte> bytes(Journal::kLongestHead);
+    const std::int64_t got = read_at(found.journal.get(), 0, bytes);
+    head = Journal::decode_head(std::span(bytes).first(got > 0 ? static_cast<std::size_t>(got) : 0), entry, boot_id());
+  }
+  if (!head) {
     // Kept for whoever wants to know what it was, until `clean`.
     static_cast<void>(renameat(folder, journal.c_str(), folder, aside_name(name).c_str()));
     return {};
   }
-  const base::Fd part(openat(folder, temporary_name(name).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-  struct stat status = {};
-  if (!contents.same_source || !part.valid() || fstat(part.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
-      status.st_ino != contents.inode)
+  if (!head->same_source || !found.part.valid() || !is_ours(found.part.get(), status) || status.st_ino != head->inode)
     return {};
-  std::vector<Journal::Record> records;
-  core::Ranges ranges;
-  for (const Journal::Record& record : contents.records) {
-    if (!contents.same_boot && !record.durable) continue;
-    if (record.range.end > status.st_size || !ranges.add(record.range)) continue;
-    if (reads_so(part.get(), record)) records.push_back(record);
-  }
-  return records;
+  found.head = head->checksum;
+  found.bytes = static_cast<std::int64_t>(head->bytes);
+  found.same_boot = head->same_boot;
+  read_records(found, status.st_size, entry, name);
+  return found;
 }
 
 }  // namespace argosy::file

@@ -1,16 +1,16 @@
 // What has been written of one file, kept beside it so that a run that is killed need not begin again: ranges of the
 // file under its temporary name, each with its digest (layout: doc/journal_format.md). A journal is keyed by what the
-// source was (name, size, mtime) and not by the command. It is hostile until it is read: what is damaged, or does not
-// agree with what is on the disk, counts as not written.
+// source was (name, size, mtime) and not by the command. It is hostile until it is read: what is damaged, is somebody
+// else's, or does not agree with what is on the disk, counts as not written.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <map>
-#include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/digest.h"
@@ -23,36 +23,55 @@ namespace argosy::file {
 // A file of less is written again.
 inline constexpr std::int64_t kJournalled = 1 << 20;
 
+// What of a file under its temporary name is there, according to its journal and as it reads. Both are open, and stay
+// the files that were looked at whatever their names lead to by now.
+struct Recovered {
+  std::vector<core::Part> parts;  // in order; empty: nothing can be used
+  base::Fd part;
+  base::Fd journal;
+  std::uint64_t head = 0;  // the checksum of the journal's head
+  std::int64_t bytes = 0;  // how many of the journal's make sense
+  bool same_boot = false;  // what is added to it is of the boot that its last records are of
+};
+
 class Journal {
  public:
+  static constexpr std::size_t kRecordBytes = 48;
+  static constexpr std::size_t kLongestHead = 512;
+
   struct Record {
-    core::Range range;
+    core::Range range;     // empty: what follows is of the boot that `digest` tells
     base::Digest digest;   // of the range's leaves, not closed
     bool durable = false;  // it was on the disk when this was written
+    bool is_boot() const { return range.end == 0; }
   };
-  struct Contents {
-    bool foreign = false;  // it is no journal, or one of something else
+  struct Head {
     bool same_source = false;
     bool same_boot = false;
     std::uint64_t inode = 0;  // of the file under its temporary name
-    std::vector<Record> records;
+    std::uint64_t checksum = 0;
+    std::size_t bytes = 0;
   };
 
   // A new journal called `name` in `folder`, for `entry`, of which `part` is being written. With `durable` what is
   // written is brought to the disk about twice a second, and counts after a power failure. Blocks. Throws base::Error
   // (kDestination).
   Journal(int folder, const std::string& name, const core::Entry& entry, int part, bool durable, std::string shown);
-  // The same of one that is there, which ends after `bytes` sensible bytes.
-  Journal(int folder, const std::string& name, int part, bool durable, std::string shown, std::size_t bytes);
+  // The same of one that is there. Takes its journal, not its part.
+  Journal(Recovered& recovered, int part, bool durable, std::string shown);
 
   // Any thread; blocks. Throws base::Error (kDestination).
   void add(core::Range range, const base::Digest& digest);
 
-  // What a journal's bytes say; hostile bytes give nothing. `bytes_used`: how many of them make sense.
-  static Contents decode(std::span<const std::byte> bytes, const core::Entry& entry, std::string_view boot,
-                         std::size_t& bytes_used);
+  // What a journal's first bytes say; nothing where it is none, is damaged, or of a file of another name.
+  static std::optional<Head> decode_head(std::span<const std::byte> bytes, const core::Entry& entry,
+                                         std::string_view boot);
+  // What kRecordBytes bytes behind it say of a file of `size` bytes; nothing where they are damaged.
+  static std::optional<Record> decode(std::span<const std::byte> bytes, std::uint64_t head, std::int64_t size);
   static std::vector<std::byte> encode_head(const core::Entry& entry, std::string_view boot, std::uint64_t inode);
   static std::vector<std::byte> encode(const Record& record, std::uint64_t head);
+  // Says that the records behind it are of this boot.
+  static Record boot_record(std::string_view boot);
 
  private:
   void append(const Record& record);
@@ -70,9 +89,9 @@ class Journal {
 // This boot of this machine.
 const std::string& boot_id();
 
-// What of `.part` in `folder` is there for `entry`, according to its journal and as it reads: a record each. A journal
-// that is damaged or foreign is set aside under another name. `used` is for continuing it. Empty: nothing can be used.
-// Blocks; takes no lock, so the caller holds the target's.
-std::vector<Journal::Record> recover(int folder, const std::string& name, const core::Entry& entry, std::size_t& used);
+// What there is for `entry` in `folder`, whose target is called `name`. A journal that is damaged or foreign is set
+// aside under another name. Reads the journal as a stream: memory is bounded by what an answer may tell. Blocks; takes
+// no lock, so the caller holds the target's. Throws base::Error (kDestination) when it is interrupted.
+Recovered recover(int folder, const std::string& name, const core::Entry& entry);
 
 }  // namespace argosy::file

@@ -13,8 +13,11 @@
 
 namespace argosy::file {
 
-Listing::Listing(const std::string& path)
-    : path_(path), base_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), folders_(base_.get()) {
+Listing::Listing(const std::string& path, std::size_t most_names)
+    : path_(path),
+      most_names_(most_names),
+      base_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+      folders_(base_.get()) {
   if (!base_.valid()) throw base::system_error(base::Kind::kSource, path, errno, "can't be read");
   push({});
 }
@@ -26,27 +29,49 @@ std::string Listing::shown(std::string_view beneath) const {
 }
 
 void Listing::push(std::string path) {
+  Level level;
+  level.path = std::move(path);
+  fill(level, {});
+  levels_.push_back(std::move(level));
+}
+
+// The first names behind `after`, which is empty or a name.
+void Listing::fill(Level& level, const std::string& after) {
   const auto fail = [&](int error_number) {
-    throw base::system_error(base::Kind::kSource, shown(path), error_number, "the folder can't be read");
+    level.names.clear();
+    level.more = false;
+    throw base::system_error(base::Kind::kSource, shown(level.path), error_number, "the folder can't be read");
   };
-  const auto folder = folders_.open(path);
+  const auto folder = folders_.open(level.path);
   if (!folder) fail(errno);
   base::Fd fd(openat(folder->fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) fail(errno);
   const std::unique_ptr<DIR, int (*)(DIR*)> listing(fdopendir(fd.get()), closedir);
   if (!listing) fail(errno);
   static_cast<void>(fd.release());
-  Level level;
-  level.path = std::move(path);
+  std::vector<std::string>& names = level.names;
+  level.more = false;
   errno = 0;
   while (const dirent* entry = readdir(listing.get())) {
     const std::string_view name = entry->d_name;
-    if (name != "." && name != ".." && !is_temporary(name)) level.names.emplace_back(name);
+    if (name != "." && name != ".." && !is_temporary(name) && name > after) {
+      // A heap, the last name on top: it makes room.
+      if (names.size() == most_names_) {
+        level.more = true;
+        if (name < names.front()) {
+          std::pop_heap(names.begin(), names.end());
+          names.back() = name;
+          std::push_heap(names.begin(), names.end());
+        }
+      } else {
+        names.emplace_back(name);
+        if (names.size() == most_names_) std::make_heap(names.begin(), names.end());
+      }
+    }
     errno = 0;
   }
   if (errno != 0) fail(errno);
-  std::sort(level.names.begin(), level.names.end(), std::greater<>());
-  levels_.push_back(std::move(level));
+  std::sort(names.begin(), names.end(), std::greater<>());
 }
 
 std::optional<Listing::Item> Listing::next() {
@@ -59,6 +84,7 @@ std::optional<Listing::Item> Listing::next() {
   item.path = level.path.empty() ? name : level.path + '/' + name;
   base::note_activity();
   try {
+    if (level.names.empty() && level.more) fill(level, name);
     const auto folder = folders_.open(level.path);
     if (!folder || fstatat(folder->fd.get(), name.c_str(), &item.status, AT_SYMLINK_NOFOLLOW) != 0) {
       throw base::system_error(base::Kind::kSource, shown(item.path), errno, "can't be read");

@@ -1,5 +1,6 @@
 // All that is beneath a folder in an order that depends on nothing but the names: folders before what is in them, the
-// names of a folder bytewise. Two listings can be laid side by side. Held are the names of the folders on the way down.
+// names of a folder bytewise. Two listings can be laid side by side. Held are names in the folders on the way down, of
+// each so many at a time: a folder with more is read several times.
 #pragma once
 
 #include <sys/stat.h>
@@ -23,7 +24,7 @@ class Listing {
     std::optional<base::Failure> failure;  // it can't be looked at, or, being a folder, not into
   };
   // Blocks, as next() does. Throws base::Error (kSource): `path` can't be opened.
-  explicit Listing(const std::string& path);
+  explicit Listing(const std::string& path, std::size_t most_names = 64 * 1024);
 
   // Nothing at the end. Leftovers of interrupted runs are passed over.
   std::optional<Item> next();
@@ -35,10 +36,13 @@ class Listing {
   struct Level {
     std::string path;
     std::vector<std::string> names;  // the last first
+    bool more = false;               // behind these
   };
   void push(std::string path);
+  void fill(Level& level, const std::string& after);
 
   std::string path_;
+  std::size_t most_names_;
   base::Fd base_;
   Folders folders_;
   std::vector<Level> levels_;

@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <iterator>
 #include <string_view>
 
 #include "base/error.h"
@@ -50,6 +51,14 @@ struct Place {
   }
   ssize_t get(const char* name, char* into, std::size_t size) const {
     return path.empty() ? fgetxattr(fd, name, into, size) : lgetxattr(path.c_str(), name, into, size);
+  }
+  bool set(const core::Attribute& one) const {
+    const char* name = one.name.c_str();
+    return (path.empty() ? fsetxattr(fd, name, one.value.data(), one.value.size(), 0)
+                         : lsetxattr(path.c_str(), name, one.value.data(), one.value.size(), 0)) == 0;
+  }
+  bool remove(const char* name) const {
+    return (path.empty() ? fremovexattr(fd, name) : lremovexattr(path.c_str(), name)) == 0;
   }
 };
 
@@ -112,6 +121,53 @@ std::vector<core::Attribute> read_all(const Place& place, Kind kind, const std::
   return attributes;
 }
 
+// What became of attributes: as many as can be are set.
+struct Attributed {
+  bool changed = false;
+  std::optional<base::Failure> incomplete;  // why the first that can't be set can't
+};
+
+Attributed set_all(const Place& place, const std::vector<core::Attribute>& attributes, const std::string& shown) {
+  Attributed result;
+  const auto note = [&](bool done, const std::string& name, const char* what) {
+    if (done) {
+      result.changed = true;
+      return;
+    }
+    if (result.incomplete) return;
+    const std::string text = fmt::format("the extended attribute {} can't be {}", name, what);
+    result.incomplete = base::system_error(Kind::kDestination, shown, errno, text).failure();
+  };
+  try {
+    const std::vector<core::Attribute> there = read_all(place, Kind::kDestination, shown);
+    for (const core::Attribute& old : there) {
+      const bool stays = std::any_of(attributes.begin(), attributes.end(),
+                                     [&](const core::Attribute& one) { return one.name == old.name; });
+      if (!stays) note(place.remove(old.name.c_str()) || errno == ENODATA, old.name, "removed");
+    }
+    for (const core::Attribute& one : attributes) {
+      if (!is_moved(one.name)) continue;  // root's, and this process is not root
+      const bool is_there = std::find(there.begin(), there.end(), one) != there.end();
+      if (!is_there) note(place.set(one), one.name, "set (--no-xattrs leaves them out)");
+    }
+  } catch (const base::Error& error) {
+    result.incomplete = error.failure();
+  }
+  return result;
+}
+
+// A group that this process may give its files to.
+bool is_own_group(gid_t group) {
+  static const std::vector<gid_t> kGroups = [] {
+    std::vector<gid_t> groups(static_cast<std::size_t>(std::max(getgroups(0, nullptr), 0)));
+    const int count = getgroups(static_cast<int>(groups.size()), groups.data());
+    groups.resize(static_cast<std::size_t>(std::max(count, 0)));
+    groups.push_back(getegid());
+    return groups;
+  }();
+  return std::find(kGroups.begin(), kGroups.end(), group) != kGroups.end();
+}
+
 }  // namespace
 
 core::Timestamp timestamp(const timespec& time) { return {time.tv_sec, static_cast<std::int32_t>(time.tv_nsec)}; }
@@ -123,38 +179,19 @@ std::vector<core::Attribute> read_attributes(int folder, const std::string& name
   return read_all({folder, name.empty() ? std::string() : path_through(folder, name)}, Kind::kSource, shown);
 }
 
-void set_attributes(int fd, const std::vector<core::Attribute>& attributes, const std::string& shown) {
-  const std::vector<core::Attribute> there = read_all({fd, {}}, Kind::kDestination, shown);
-  for (const core::Attribute& old : there) {
-    const bool stays = std::any_of(attributes.begin(), attributes.end(),
-                                   [&](const core::Attribute& one) { return one.name == old.name; });
-    if (!stays && fremovexattr(fd, old.name.c_str()) != 0 && errno != ENODATA) {
-      throw base::system_error(Kind::kDestination, shown, errno,
-                               "the extended attribute " + old.name + " can't be removed");
-    }
-  }
-  for (const core::Attribute& attribute : attributes) {
-    if (!is_moved(attribute.name)) continue;  // root's, and this process is not root
-    if (std::find(there.begin(), there.end(), attribute) != there.end()) continue;
-    if (fsetxattr(fd, attribute.name.c_str(), attribute.value.data(), attribute.value.size(), 0) != 0) {
-      throw base::system_error(
-          Kind::kDestination, shown, errno,
-          "the extended attribute " + attribute.name + " can't be set (--no-xattrs leaves them out)");
-    }
-  }
+std::optional<base::Failure> set_attributes_at(int folder, const std::string& name,
+                                               const std::vector<core::Attribute>& attributes,
+                                               const std::string& shown) {
+  return set_all({folder, path_through(folder, name)}, attributes, shown).incomplete;
 }
 
-void set_attributes_at(int folder, const std::string& name, const std::vector<core::Attribute>& attributes,
-                       const std::string& shown) {
-  const std::string path = path_through(folder, name);
-  for (const core::Attribute& attribute : attributes) {
-    if (!is_moved(attribute.name)) continue;
-    if (lsetxattr(path.c_str(), attribute.name.c_str(), attribute.value.data(), attribute.value.size(), 0) != 0) {
-      throw base::system_error(
-          Kind::kDestination, shown, errno,
-          "the extended attribute " + attribute.name + " can't be set (--no-xattrs leaves them out)");
-    }
-  }
+bool may_have_attributes(core::Type type) { return type != core::Type::kSymlink || geteuid() == 0; }
+
+bool same_attributes(const std::vector<core::Attribute>& there, const std::vector<core::Attribute>& told) {
+  std::vector<core::Attribute> wanted;
+  std::copy_if(told.begin(), told.end(), std::back_inserter(wanted),
+               [](const core::Attribute& one) { return is_moved(one.name); });
+  return there == wanted;
 }
 
 mode_t mode_for(const core::Entry& entry, uid_t uid, gid_t gid) {
@@ -162,10 +199,11 @@ mode_t mode_for(const core::Entry& entry, uid_t uid, gid_t gid) {
   return entry.mode & (same_owner ? 07777U : 01777U);
 }
 
-void set_metadata(int fd, const struct stat& status, const core::Entry& entry, const Metadata& what, bool fresh,
-                  const std::string& shown) {
+std::optional<base::Failure> set_metadata(int fd, const struct stat& status, const core::Entry& entry,
+                                          const Metadata& what, bool fresh, const std::string& shown) {
   uid_t uid = status.st_uid;
   gid_t gid = status.st_gid;
+  const mode_t now = status.st_mode & 07777U;
   bool chowned = false;
   if (what.owner && (uid != entry.uid || gid != entry.gid)) {
     // Only root gives files away, others may at least hand them to a group of theirs.
@@ -180,25 +218,36 @@ void set_metadata(int fd, const struct stat& status, const core::Entry& entry, c
       chowned = true;
     }
   }
-  if (what.attributes && !(fresh && entry.attributes.empty())) set_attributes(fd, entry.attributes, shown);
-  const mode_t mode = mode_for(entry, uid, gid);
-  // Changing the owner takes set-id bits away.
-  if (what.mode && ((status.st_mode & 07777U) != mode || chowned || !entry.attributes.empty()) &&
-      fchmod(fd, mode) != 0) {
+  Attributed attributes;
+  bool opened = false;
+  if (what.attributes && !(fresh && entry.attributes.empty())) {
+    // Whoever is not root may read and set them only while the mode lets its owner read and write.
+    constexpr mode_t kOpen = S_IRUSR | S_IWUSR;
+    opened = geteuid() != 0 && (now & kOpen) != kOpen && fchmod(fd, (now & 0777U) | kOpen) == 0;
+    attributes = set_all({fd, {}}, entry.attributes, shown);
+  }
+  const mode_t mode = what.mode ? mode_for(entry, uid, gid) : now;
+  // Changing the owner takes set-id bits away, an ACL says what the group may.
+  const bool differs = what.mode && (now != mode || chowned || attributes.changed);
+  if ((differs || opened) && fchmod(fd, mode) != 0) {
     throw base::system_error(Kind::kDestination, shown, errno, "the mode can't be set");
   }
-  if (!what.times) return;
+  if (!what.times || timestamp(status.st_mtim) == entry.mtime) return attributes.incomplete;
   const timespec times[2] = {{0, UTIME_OMIT}, to_timespec(entry.mtime)};
   if (futimens(fd, times) != 0) {
     throw base::system_error(Kind::kDestination, shown, errno, "the time can't be set");
   }
+  return attributes.incomplete;
 }
 
-bool same_owner_and_mode(const struct stat& status, const core::Entry& entry, const Metadata& what) {
-  const bool root = geteuid() == 0;
-  const bool owner = !what.owner || !root || (status.st_uid == entry.uid && status.st_gid == entry.gid);
-  const mode_t mode = mode_for(entry, status.st_uid, status.st_gid);
-  return owner && (!what.mode || (status.st_mode & 07777U) == mode);
+bool same_owner(const struct stat& status, const core::Entry& entry, const Metadata& what) {
+  if (!what.owner) return true;
+  if (geteuid() == 0) return status.st_uid == entry.uid && status.st_gid == entry.gid;
+  return status.st_gid == entry.gid || status.st_uid != geteuid() || !is_own_group(entry.gid);
+}
+
+bool same_mode(const struct stat& status, const core::Entry& entry, const Metadata& what) {
+  return !what.mode || (status.st_mode & 07777U) == mode_for(entry, status.st_uid, status.st_gid);
 }
 
 mode_t file_creation_mask() {

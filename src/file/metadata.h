@@ -4,9 +4,11 @@
 
 #include <sys/stat.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "core/manifest.h"
 
 namespace argosy::file {
@@ -27,23 +29,30 @@ timespec to_timespec(const core::Timestamp& time);
 // Blocks. Throws base::Error (kSource) about `shown`.
 std::vector<core::Attribute> read_attributes(int folder, const std::string& name, const std::string& shown);
 
-// Gives what `fd` refers to exactly these attributes, those of other kinds aside. Throws base::Error (kDestination).
-void set_attributes(int fd, const std::vector<core::Attribute>& attributes, const std::string& shown);
+// False for what has none that this process could move: a symbolic link has only root's.
+bool may_have_attributes(core::Type type);
 
-// Sets them on a special file, which can't be opened.
-void set_attributes_at(int folder, const std::string& name, const std::vector<core::Attribute>& attributes,
-                       const std::string& shown);
+// Whether those that this process may set are the same. Both sorted by name.
+bool same_attributes(const std::vector<core::Attribute>& there, const std::vector<core::Attribute>& told);
+
+// Gives `name` in `folder`, not following a symbolic link, exactly these attributes, those of other kinds aside; why
+// not, where they can't be set.
+[[nodiscard]] std::optional<base::Failure> set_attributes_at(int folder, const std::string& name,
+                                                             const std::vector<core::Attribute>& attributes,
+                                                             const std::string& shown);
 
 // Gives `fd`, which has `status` now, the owner, attributes, mode and times of `entry`. Set-id bits go only with their
-// owner. `fresh`: no attribute can be there yet. Throws base::Error (kDestination).
-void set_metadata(int fd, const struct stat& status, const core::Entry& entry, const Metadata& what, bool fresh,
-                  const std::string& shown);
+// owner. `fresh`: no attribute can be there yet. Throws base::Error (kDestination). Attributes that can't be set don't
+// keep the rest from it: why they can't is returned.
+[[nodiscard]] std::optional<base::Failure> set_metadata(int fd, const struct stat& status, const core::Entry& entry,
+                                                        const Metadata& what, bool fresh, const std::string& shown);
 
 // The mode that `entry` has with that owner: set-id bits say "with the owner's rights".
 mode_t mode_for(const core::Entry& entry, uid_t uid, gid_t gid);
 
-// Whether owner, mode and times are the entry's, where they are wanted and can be had.
-bool same_owner_and_mode(const struct stat& status, const core::Entry& entry, const Metadata& what);
+// Whether owner and group, or the mode, are the entry's, as far as they are wanted and this process may set them.
+bool same_owner(const struct stat& status, const core::Entry& entry, const Metadata& what);
+bool same_mode(const struct stat& status, const core::Entry& entry, const Metadata& what);
 
 // The umask of this process.
 mode_t file_creation_mask();

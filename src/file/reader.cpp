@@ -15,6 +15,7 @@
 #include "base/interrupt.h"
 #include "file/digest_file.h"
 #include "file/metadata.h"
+#include "file/temporary.h"
 
 namespace argosy::file {
 
@@ -42,6 +43,13 @@ void wait_readable(int fd) {
   }
 }
 
+// A file of which the kernel tells no size although it has content, as in /proc.
+bool has_hidden_content(const std::string& path) {
+  const base::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  char byte = 0;
+  return fd.valid() && pread(fd.get(), &byte, 1, 0) > 0;
+}
+
 // Below this a file is read in one go, and what is checked when it is closed covers when it was opened.
 constexpr std::int64_t kReadAtOnce = 256 * 1024;
 
@@ -61,9 +69,15 @@ Reader::Reader(std::vector<Named> files, std::function<base::Fd()> standard_inpu
 }
 
 // A source that the user named; sets what a destination needs to know where it can't be read.
-core::Entry Reader::look_at(const Named& named) {
-  core::Entry entry;
+Reader::Found Reader::look_at(const Named& named) {
+  Found found;
+  core::Entry& entry = found.entry;
   entry.path = named.name;
+  const auto fail = [&](int error_number, const char* what) {
+    entry.error_number = error_number;
+    failures_.push_back({base::Kind::kSource, named.shown, -1, {}, error_number, what});
+    return found;
+  };
   if (named.standard_input) {
     entry.open_ended = true;
     entry.mode = 0666U & ~file_creation_mask();
@@ -71,49 +85,70 @@ core::Entry Reader::look_at(const Named& named) {
     // clock_gettime fails only for a bad clock or address.
     static_cast<void>(clock_gettime(CLOCK_REALTIME, &now));
     entry.mtime = timestamp(now);
-    return entry;
+    return found;
   }
-  struct stat status = {};
+  struct stat& status = found.status;
   // A source named by a symbolic link is the file behind it, as with cp.
   if (::stat(named.path.c_str(), &status) != 0) {
     entry.error_number = errno;
     if (errno == ENOENT || errno == ENOTDIR) entry.size = core::kMissing;
     failures_.push_back(base::system_error(base::Kind::kSource, named.shown, errno, "can't be read").failure());
-  } else if (S_ISDIR(status.st_mode) && !selection_.folders) {
-    entry.error_number = EISDIR;
-    failures_.push_back({base::Kind::kSource, named.shown, -1, {}, EISDIR, "is a folder, and only files are taken"});
-  } else if (S_ISDIR(status.st_mode)) {
+    return found;
+  }
+  if (is_own_name(named.name)) return fail(EINVAL, kOwnName);
+  if (S_ISDIR(status.st_mode)) {
+    if (!selection_.folders) return fail(EISDIR, "is a folder, and only files are taken");
     entry.type = core::Type::kFolder;
-  } else if (!S_ISREG(status.st_mode)) {
-    entry.error_number = EINVAL;
-    failures_.push_back(
-        {base::Kind::kSource, named.shown, -1, {}, EINVAL, "is not a regular file or a folder (standard input is -)"});
-  } else if (status.st_size > core::kLargestFile) {
-    entry.error_number = EFBIG;
-    failures_.push_back(base::system_error(base::Kind::kSource, named.shown, EFBIG, "can't be read").failure());
-  } else if (::access(named.path.c_str(), R_OK) != 0) {
+    return found;
+  }
+  if (!S_ISREG(status.st_mode)) return fail(EINVAL, "is not a regular file or a folder (standard input is -)");
+  if (status.st_size > core::kLargestFile) return fail(EFBIG, "can't be read: File too large");
+  if (::access(named.path.c_str(), R_OK) != 0) {
     entry.error_number = errno;
     failures_.push_back(base::system_error(base::Kind::kSource, named.shown, errno, "can't be read").failure());
-  } else {
-    fill_from(entry, status);
-    try {
-      if (selection_.metadata.attributes) entry.attributes = read_attributes(AT_FDCWD, named.path, named.shown);
-    } catch (const base::Error& error) {
-      entry.error_number = error.failure().error_number;
-      failures_.push_back(error.failure());
-    }
+    return found;
   }
-  return entry;
+  if (status.st_size == 0 && has_hidden_content(named.path)) {
+    return fail(EINVAL, "has content, but tells no size: it can be moved through standard input (-)");
+  }
+  fill_from(entry, status);
+  try {
+    if (selection_.metadata.attributes) entry.attributes = read_attributes(AT_FDCWD, named.path, named.shown);
+  } catch (const base::Error& error) {
+    failures_.push_back(error.failure());
+  }
+  return found;
+}
+
+// The entry of a source that is a file; nothing where it is left out.
+std::optional<core::Entry> Reader::take_named(std::size_t source) {
+  const Named& named = files_[source];
+  if (named.path.empty() && !named.standard_input) return std::nullopt;
+  Found& found = found_[source];
+  links_ = found.status.st_nlink;
+  // Whoever takes only files takes each as one.
+  if (links_ > 1 && found.entry.readable() && selection_.folders) {
+    if (auto first = names_.noted(found.status)) {
+      core::Entry link;
+      link.path = std::move(found.entry.path);
+      link.type = core::Type::kHardLink;
+      link.link = std::move(*first);
+      return link;
+    }
+    names_.note(found.status, found.entry.path);
+  }
+  return std::move(found.entry);
 }
 
 Reader::Totals Reader::scan(bool digests) {
   digests_ = digests;
   Totals totals;
   for (std::size_t i = 0; i < files_.size(); ++i) {
-    core::Entry entry = look_at(files_[i]);
+    Found found = look_at(files_[i]);
+    core::Entry& entry = found.entry;
     if (entry.type == core::Type::kFolder) {
       try {
-        walks_[i] = std::make_unique<Walk>(files_[i].path, files_[i].name, files_[i].shown, selection_);
+        walks_[i] = std::make_unique<Walk>(files_[i].path, files_[i].name, files_[i].shown, selection_, names_);
         ++totals.folders;
       } catch (const base::Error& error) {
         failures_.push_back(error.failure());
@@ -127,7 +162,7 @@ Reader::Totals Reader::scan(bool digests) {
       totals.bytes += entry.size;
       totals.open_ended = totals.open_ended || entry.open_ended || walks_[i];
     }
-    found_.push_back(std::move(entry));
+    found_.push_back(std::move(found));
   }
   totals.failures = failures_;
   return totals;
@@ -146,23 +181,19 @@ core::Listing Reader::next_entries() {
   while (listing.entries.size() < core::kEntriesAPage && listing_ < files_.size()) {
     if (base::interrupted() != 0) break;
     Walk* walk = walks_[listing_].get();
-    const Named& named = files_[listing_];
     std::optional<core::Entry> entry = std::exchange(left_over_, std::nullopt);
     if (!entry && walk != nullptr) {
       entry = walk->next(listing.failures);
-      if (!entry) {
-        ++listing_;
-        continue;
-      }
+      links_ = walk->links();
     } else if (!entry) {
-      entry = std::move(found_[listing_]);
-      if (named.path.empty() && !named.standard_input) {
-        ++listing_;
-        continue;
-      }
+      entry = take_named(listing_);
+    }
+    if (!entry) {
+      ++listing_;
+      continue;
     }
     if (digests_ && entry->readable() && !entry->open_ended) {
-      const base::Fd fd = open_path(listing_, walk != nullptr, entry->path);
+      const base::Fd fd = open_path(listing_, entry->path);
       if (fd.valid()) entry->digest = digest_of_fd(fd.get(), entry->size);
     }
     bytes += core::encoded_size(*entry);
@@ -171,7 +202,8 @@ core::Listing Reader::next_entries() {
       break;
     }
     base::note_activity();
-    if (entry->readable()) keep(listed_, *entry, listing_);
+    if (entry->readable()) keep(listed_, *entry, listing_, links_);
+    if (entry->type == core::Type::kHardLink) keep_name(*entry, listing_);
     ++listed_;
     listing.entries.push_back(std::move(*entry));
     if (walk == nullptr) ++listing_;
@@ -179,11 +211,12 @@ core::Listing Reader::next_entries() {
   return listing;
 }
 
-void Reader::keep(std::uint64_t index, const core::Entry& entry, std::size_t source) {
+void Reader::keep(std::uint64_t index, const core::Entry& entry, std::size_t source, std::uint64_t links) {
   auto item = std::make_shared<Item>();
   if (source < files_.size()) item->named = &files_[source];
   item->source = source;
   item->beneath = entry.path.find('/') != std::string::npos;
+  item->links = links;
   item->entry.path = entry.path;
   item->entry.size = entry.size;
   item->entry.sparse = entry.sparse;
@@ -191,7 +224,15 @@ void Reader::keep(std::uint64_t index, const core::Entry& entry, std::size_t sou
   item->entry.mtime = entry.mtime;
   item->entry.ctime = entry.ctime;
   const std::lock_guard lock(mutex_);
+  if (links > 1) firsts_.emplace(entry.path, item);
   items_.emplace(index, std::move(item));
+}
+
+// The file may have to be read under this name, if the first one vanishes.
+void Reader::keep_name(const core::Entry& entry, std::size_t source) {
+  const std::lock_guard lock(mutex_);
+  const auto first = firsts_.find(entry.link);
+  if (first != firsts_.end()) first->second->others.emplace_back(source, entry.path);
 }
 
 void Reader::adopt(const core::Page& page) {
@@ -199,7 +240,7 @@ void Reader::adopt(const core::Page& page) {
     const core::Entry& entry = page.entries[i];
     if (!entry.readable()) continue;
     const auto found = by_name_.find(entry.path.substr(0, entry.path.find('/')));
-    keep(page.first + i, entry, found == by_name_.end() ? files_.size() : found->second);
+    keep(page.first + i, entry, found == by_name_.end() ? files_.size() : found->second, 0);
   }
 }
 
@@ -208,7 +249,7 @@ Walk& Reader::walk_of(std::size_t source) {
   const std::lock_guard lock(mutex_);
   std::unique_ptr<Walk>& walk = walks_[source];
   const Named& named = files_[source];
-  if (!walk) walk = std::make_unique<Walk>(named.path, named.name, named.shown, selection_);
+  if (!walk) walk = std::make_unique<Walk>(named.path, named.name, named.shown, selection_, names_);
   return *walk;
 }
 
@@ -224,15 +265,31 @@ std::shared_ptr<Reader::Item> Reader::opened(std::uint64_t entry) {
   return one;
 }
 
-base::Fd Reader::open_path(std::size_t source, bool beneath, const std::string& path) {
+base::Fd Reader::open_path(std::size_t source, const std::string& path) {
   const Named& named = files_[source];
   // Not blocking: what was a regular file at the scan may be a pipe without a writer by now.
   constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-  if (!beneath) return base::Fd(openat(AT_FDCWD, named.path.c_str(), kFlags));
+  if (path.find('/') == std::string::npos) return base::Fd(openat(AT_FDCWD, named.path.c_str(), kFlags));
   const std::string_view rest = std::string_view(path).substr(named.name.size() + 1);
   const auto folder = walk_of(source).folders().open(parent_of(rest));
   if (!folder) return {};
   return base::Fd(openat(folder->fd.get(), std::string(file::name_of(rest)).c_str(), kFlags | O_NOFOLLOW));
+}
+
+// The file of which the first name has vanished; not valid where none is left.
+base::Fd Reader::open_other_name(const Item& item) {
+  std::vector<std::pair<std::size_t, std::string>> others;
+  {
+    const std::lock_guard lock(mutex_);
+    others = item.others;
+  }
+  for (const auto& [source, path] : others) {
+    base::Fd fd = open_path(source, path);
+    struct stat status = {};
+    if (fd.valid() && fstat(fd.get(), &status) == 0 && status.st_ino == item.entry.inode) return fd;
+  }
+  errno = ENOENT;
+  return {};
 }
 
 void Reader::open_file(Item& item) {
@@ -243,7 +300,8 @@ void Reader::open_file(Item& item) {
   if (item.named == nullptr) {
     throw base::Error(base::Kind::kSource, item.entry.path, ENOENT, "can't be read: no such source on this rank");
   }
-  base::Fd fd = open_path(item.source, item.beneath, item.entry.path);
+  base::Fd fd = open_path(item.source, item.entry.path);
+  if (!fd.valid() && errno == ENOENT) fd = open_other_name(item);
   if (!fd.valid()) throw base::system_error(base::Kind::kSource, item.shown(), errno, "can't be read");
   item.fd = std::move(fd);
   if (item.entry.size < kReadAtOnce) return;
@@ -257,8 +315,10 @@ void Reader::check_unchanged(const Item& item) {
   if (fstat(item.fd.get(), &status) != 0)
     throw base::system_error(base::Kind::kSource, item.shown(), errno, "can't be read");
   const core::Entry& entry = item.entry;
+  // A name that comes or goes moves the ctime, and changes nothing of the file.
+  const bool ctime_tells = status.st_nlink == (item.links == 0 ? 1 : item.links);
   if (status.st_size != entry.size || status.st_ino != entry.inode || timestamp(status.st_mtim) != entry.mtime ||
-      timestamp(status.st_ctim) != entry.ctime) {
+      (ctime_tells && timestamp(status.st_ctim) != entry.ctime)) {
     throw base::Error(base::Kind::kSource, item.shown(), 0, "changed while it was read");
   }
 }
@@ -322,6 +382,7 @@ bool Reader::read_whole(std::uint64_t entry, std::span<std::byte> into) {
     if (found == items_.end() || found->second->entry.sparse || found->second->standard_input()) return false;
     one = std::move(found->second);
     items_.erase(found);
+    if (one->links > 1) firsts_.erase(one->entry.path);
   }
   open_file(*one);
   read_from(*one, 0, into);
@@ -335,6 +396,7 @@ std::shared_ptr<Reader::Item> Reader::take(std::uint64_t entry) {
   if (found == items_.end()) return nullptr;
   std::shared_ptr<Item> one = std::move(found->second);
   items_.erase(found);
+  if (one->links > 1) firsts_.erase(one->entry.path);
   return one;
 }
 
@@ -343,32 +405,6 @@ void Reader::close(std::uint64_t entry) {
   if (!one) return;
   if (!one->fd.valid() || one->standard_input()) return;
   check_unchanged(*one);
-}
-
-std::string read_text(const base::Fd& list, const std::string& path) {
-  std::string text;
-  std::vector<char> buffer(64 * 1024);
-  while (true) {
-    const ssize_t got = ::read(list.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw base::system_error(base::Kind::kSource, path, errno, "reading the list failed");
-    if (got == 0) break;
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  return text;
-}
-
-std::vector<std::string> read_list(const base::Fd& list, const std::string& path, bool nul) {
-  const std::string text = read_text(list, path);
-  std::vector<std::string> names;
-  const char end = nul ? '\0' : '\n';
-  std::size_t start = 0;
-  while (start < text.size()) {
-    const std::size_t stop = std::min(text.find(end, start), text.size());
-    if (stop > start) names.push_back(text.substr(start, stop - start));
-    start = stop + 1;
-  }
-  return names;
 }
 
 }  // namespace argosy::file

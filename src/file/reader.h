@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -40,7 +41,8 @@ class Reader final : public core::Source {
   // `standard_input` opens it when it is first read; it may throw base::Error.
   Reader(std::vector<Named> files, std::function<base::Fd()> standard_input, Selection selection = {});
 
-  // Looks at every source: what there is to move, as far as that is known before folders are walked. With `digests`
+  // Looks at every source: what there is to move, as far as that is known before folders are walked. What of a file
+  // can't be had but its attributes is no obstacle to the rest. With `digests`
   // every file is read for its digest before it is listed. Call it once, before anything else; blocks.
   Totals scan(bool digests);
   // Folders that are not walked into. Before the first next_entries().
@@ -62,13 +64,24 @@ class Reader final : public core::Source {
     core::Entry entry;     // without attributes
     std::string shown() const;
     bool standard_input() const { return named != nullptr && named->standard_input; }
+    // How many names the file had; 0: not known here, where another rank has looked at it.
+    std::uint64_t links = 0;
+    std::vector<std::pair<std::size_t, std::string>> others;  // of these names: source and path
     std::once_flag opened;
     base::Fd fd;
   };
-  core::Entry look_at(const Named& named);
+  // What the scan has found.
+  struct Found {
+    core::Entry entry;
+    struct stat status = {};
+  };
+  Found look_at(const Named& named);
+  std::optional<core::Entry> take_named(std::size_t source);
   Walk& walk_of(std::size_t source);
-  base::Fd open_path(std::size_t source, bool beneath, const std::string& path);
-  void keep(std::uint64_t index, const core::Entry& entry, std::size_t source);
+  base::Fd open_path(std::size_t source, const std::string& path);
+  base::Fd open_other_name(const Item& item);
+  void keep(std::uint64_t index, const core::Entry& entry, std::size_t source, std::uint64_t links);
+  void keep_name(const core::Entry& entry, std::size_t source);
   std::shared_ptr<Item> item(std::uint64_t entry);
   std::shared_ptr<Item> take(std::uint64_t entry);
   static std::size_t read_from(const Item& item, std::int64_t offset, std::span<std::byte> into);
@@ -82,20 +95,17 @@ class Reader final : public core::Source {
   bool digests_ = false;
   // For each source: its walk where it is a folder, else what the scan has found.
   std::vector<std::unique_ptr<Walk>> walks_;
-  std::vector<core::Entry> found_;
+  std::vector<Found> found_;
+  Names names_;
   std::vector<base::Failure> failures_;
   std::unordered_map<std::string, std::size_t> by_name_;
   std::size_t listing_ = 0;  // the source that is being listed
   std::optional<core::Entry> left_over_;
+  std::uint64_t links_ = 0;  // of the entry that was listed last
   std::uint64_t listed_ = 0;
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Item>> items_;
+  std::unordered_map<std::string, std::shared_ptr<Item>> firsts_;  // of these, files with several names, by path
 };
-
-// The names in a list file, one a line, or with `nul` each ended by a NUL; empty ones are left out. `list` is its path.
-// Throws base::Error (kSource).
-std::vector<std::string> read_list(const base::Fd& list, const std::string& path, bool nul);
-// All of a file that is a list.
-std::string read_text(const base::Fd& list, const std::string& path);
 
 }  // namespace argosy::file

@@ -55,4 +55,8 @@ bool is_download(std::string_view name) {
   return suffix.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
+bool is_signs(std::string_view name) { return name.starts_with(kPrefix) && name.ends_with(".ranks"); }
+
+bool is_own_name(std::string_view name) { return is_temporary(name) || is_download(name) || is_signs(name); }
+
 }  // namespace argosy::file

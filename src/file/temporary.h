@@ -23,9 +23,15 @@ std::string stripe_name(std::string_view name);
 // True for each of these.
 bool is_temporary(std::string_view name);
 
-// `.argosy-HASH.NUMBER.get`: a file that is being downloaded. Who works on it holds the kernel's lock of the file
-// itself.
+// `.argosy-HASH.NUMBER.get`: a file that is being downloaded, or a manifest that is being saved. Who works on it holds
+// the kernel's lock of the file itself.
 std::string download_name(std::string_view guess, std::uint64_t number);
 bool is_download(std::string_view name);
+
+// `.argosy-HEX.ranks`, where writers look for each other.
+bool is_signs(std::string_view name);
+// True for all of these. `clean` takes them away, so what a user calls so is not moved.
+bool is_own_name(std::string_view name);
+inline constexpr const char* kOwnName = "is left out: argosy keeps such names for what is unfinished";
 
 }  // namespace argosy::file

@@ -79,8 +79,8 @@ class Bytes {
 // One file's parts. Without a writer they are only looked at.
 class Filling {
  public:
-  Filling(Bytes& bytes, Writer* writer, std::uint64_t index, const core::Entry& entry)
-      : bytes_(bytes), writer_(writer), index_(index), entry_(entry) {}
+  Filling(Bytes& bytes, Writer* writer, std::uint64_t index, const core::Entry& entry, bool digests)
+      : bytes_(bytes), writer_(writer), index_(index), entry_(entry), digests_(digests) {}
 
   // Reads all of them. True when the file is in place; where it can't be had `failure` says why. Throws where the parts
   // are none.
@@ -119,7 +119,7 @@ class Filling {
       bytes_.take(data_);
     }
     try {
-      sum_ += hole ? base::digest_of_zeros(at_, length) : base::digest_of(data_, at_);
+      if (digests_) sum_ += hole ? base::digest_of_zeros(at_, length) : base::digest_of(data_, at_);
       if (hole) {
         writer_->hole(index_, at_, length);
       } else {
@@ -148,6 +148,7 @@ class Filling {
   Writer* writer_;
   std::uint64_t index_;
   const core::Entry& entry_;
+  bool digests_;
   bool wanted_ = false;
   std::int64_t at_ = 0;
   base::Digest sum_;
@@ -156,8 +157,8 @@ class Filling {
 
 class Unpacking {
  public:
-  Unpacking(int fd, std::int64_t size, const std::string& name, Writer* writer, const std::string& shown)
-      : bytes_(fd, size, shown, writer == nullptr), name_(name), writer_(writer) {}
+  Unpacking(int fd, std::int64_t size, const std::string& name, Writer* writer, const std::string& shown, bool digests)
+      : bytes_(fd, size, shown, writer == nullptr), name_(name), writer_(writer), digests_(digests) {}
 
   Unpacked run() {
     std::vector<std::byte> head(2 * sizeof(std::uint32_t));
@@ -208,7 +209,7 @@ class Unpacking {
 
   void take_file(std::uint64_t index, const core::Entry& entry, bool wanted, bool failed) {
     std::optional<base::Failure> failure;
-    const bool in_place = Filling(bytes_, writer_, index, entry).run(wanted, failure) && !failed;
+    const bool in_place = Filling(bytes_, writer_, index, entry, digests_).run(wanted, failure) && !failed;
     if (failure) done_.failures.push_back(std::move(*failure));
     if (!in_place) return;
     ++done_.files;
@@ -243,6 +244,7 @@ class Unpacking {
   Bytes bytes_;
   const std::string& name_;
   Writer* writer_;
+  bool digests_;
   Unpacked done_;
   std::string top_;
   std::unordered_set<std::uint64_t> folders_;  // by their paths' checksums
@@ -254,11 +256,12 @@ class Unpacking {
 
 void check_tree(int fd, std::int64_t size, const std::string& shown) {
   const std::string name = "checked";
-  static_cast<void>(Unpacking(fd, size, name, nullptr, shown).run());
+  static_cast<void>(Unpacking(fd, size, name, nullptr, shown, false).run());
 }
 
-Unpacked unpack_tree(int fd, std::int64_t size, const std::string& name, Writer& writer, const std::string& shown) {
-  return Unpacking(fd, size, name, &writer, shown).run();
+Unpacked unpack_tree(int fd, std::int64_t size, const std::string& name, Writer& writer, const std::string& shown,
+                     bool digests) {
+  return Unpacking(fd, size, name, &writer, shown, digests).run();
 }
 
 }  // namespace argosy::file

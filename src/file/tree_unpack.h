@@ -23,7 +23,9 @@ struct Unpacked {
 void check_tree(int fd, std::int64_t size, const std::string& shown);
 
 // Has `writer` make the folder `name` of them. What has been used of `fd` is given back to the file system, so that the
-// folder does not take twice its room. Blocks. Throws as check_tree does.
-Unpacked unpack_tree(int fd, std::int64_t size, const std::string& name, Writer& writer, const std::string& shown);
+// folder does not take twice its room. `digests`: the writer reads back, and is to know what it must find. Blocks.
+// Throws as check_tree does.
+Unpacked unpack_tree(int fd, std::int64_t size, const std::string& name, Writer& writer, const std::string& shown,
+                     bool digests);
 
 }  // namespace argosy::file

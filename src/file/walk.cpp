@@ -10,6 +10,7 @@
 #include <climits>
 
 #include "file/compare.h"
+#include "file/temporary.h"
 
 namespace argosy::file {
 
@@ -40,11 +41,12 @@ base::Failure named(const base::Error& error, std::string shown) {
 
 }  // namespace
 
-Walk::Walk(const std::string& path, std::string name, std::string shown, const Selection& selection)
+Walk::Walk(const std::string& path, std::string name, std::string shown, const Selection& selection, Names& names)
     : base_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
       name_(std::move(name)),
       shown_(std::move(shown)),
       selection_(selection),
+      names_(names),
       folders_(base_.get()) {
   if (!base_.valid()) throw base::system_error(Kind::kSource, shown_, errno, "can't be read");
 }
@@ -56,7 +58,8 @@ std::string shown_beneath(const std::string& shown, std::string_view name, std::
   return whole.append(path.substr(name.size()));
 }
 
-void Walk::fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name) {
+void Walk::fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name,
+                std::vector<base::Failure>& failures) {
   entry.type = type_of(status.st_mode);
   entry.mode = status.st_mode & 07777U;
   entry.uid = status.st_uid;
@@ -65,35 +68,46 @@ void Walk::fill(core::Entry& entry, const struct stat& status, int folder, const
   entry.ctime = timestamp(status.st_ctim);
   entry.inode = status.st_ino;
   if (entry.type == Type::kCharDevice || entry.type == Type::kBlockDevice) entry.device = status.st_rdev;
-  if (entry.type == Type::kSymlink) {
-    entry.link = target_of(folder, name, entry.path);
-    return;
-  }
+  if (entry.type == Type::kSymlink) entry.link = target_of(folder, name, entry.path);
   if (entry.type == Type::kFile) {
     if (status.st_size > core::kLargestFile)
       throw base::system_error(Kind::kSource, entry.path, EFBIG, "can't be read");
     entry.size = status.st_size;
     entry.sparse = status.st_blocks < status.st_size / 512;
   }
-  if (selection_.metadata.attributes) entry.attributes = read_attributes(folder, name, entry.path);
+  if (!selection_.metadata.attributes || !may_have_attributes(entry.type)) return;
+  try {
+    entry.attributes = read_attributes(folder, name, entry.path);
+  } catch (const base::Error& error) {
+    failures.push_back(named(error, shown(entry.path)));
+  }
+}
+
+std::optional<core::Entry> Walk::top(std::vector<base::Failure>& failures) {
+  try {
+    struct stat status = {};
+    if (fstat(base_.get(), &status) != 0) throw base::system_error(Kind::kSource, shown_, errno, "can't be read");
+    device_ = status.st_dev;
+    // Where what is in it is added to the destination, that may be the folder itself.
+    const FolderId id{status.st_dev, status.st_ino};
+    if (!selection_.beneath && std::find(left_out_.begin(), left_out_.end(), id) != left_out_.end())
+      throw base::Error(Kind::kSource, shown_, 0, "is the destination, and is not moved into itself");
+    if (!selection_.beneath && selection_.filter.leaves_out(name_, true)) return std::nullopt;
+    core::Entry entry;
+    entry.path = name_;
+    fill(entry, status, base_.get(), {}, failures);
+    open_listing({}, failures);
+    return entry;
+  } catch (const base::Error& error) {
+    failures.push_back(error.failure());
+    return std::nullopt;
+  }
 }
 
 std::optional<core::Entry> Walk::next(std::vector<base::Failure>& failures) {
   if (!told_root_) {
     told_root_ = true;
-    struct stat status = {};
-    if (fstat(base_.get(), &status) != 0) throw base::system_error(Kind::kSource, shown_, errno, "can't be read");
-    device_ = status.st_dev;
-    if (!selection_.beneath && selection_.filter.leaves_out(name_, true)) return std::nullopt;
-    core::Entry entry;
-    entry.path = name_;
-    try {
-      fill(entry, status, base_.get(), {});
-    } catch (const base::Error& error) {
-      throw base::Error(named(error, shown_));
-    }
-    open_listing({}, failures);
-    return entry;
+    return top(failures);
   }
   while (true) {
     if (!listing_) {
@@ -162,29 +176,27 @@ std::optional<core::Entry> Walk::look_at(const char* name, std::vector<base::Fai
     if (entry.path.size() > core::kLongestPath) {
       throw base::system_error(Kind::kSource, entry.path, ENAMETOOLONG, "can't be read");
     }
+    if (is_own_name(name)) throw base::Error(Kind::kSource, entry.path, 0, kOwnName);
     const FolderId id{status.st_dev, status.st_ino};
     if (is_folder) {
       if (std::find(left_out_.begin(), left_out_.end(), id) != left_out_.end()) {
         throw base::Error(Kind::kSource, entry.path, 0, "is the destination, and is not moved into itself");
       }
-      fill(entry, status, folder, name);
+      fill(entry, status, folder, name, failures);
       // Another file system's top is made, as rsync makes it; what is in it stays.
       if (!selection_.one_file_system || status.st_dev == device_) listed_.folders.emplace_back(name);
       return entry;
     }
-    if (status.st_nlink > 1) {
-      const auto first = several_.find(id);
-      if (first == several_.end()) {
-        fill(entry, status, folder, name);
-        several_.emplace(id, Several{entry.path, status.st_nlink - 1});
+    links_ = status.st_nlink;
+    if (links_ > 1) {
+      if (auto first = names_.noted(status)) {
+        entry.type = Type::kHardLink;
+        entry.link = std::move(*first);
         return entry;
       }
-      entry.type = Type::kHardLink;
-      entry.link = first->second.path;
-      if (--first->second.left == 0) several_.erase(first);
-      return entry;
     }
-    fill(entry, status, folder, name);
+    fill(entry, status, folder, name, failures);
+    if (links_ > 1) names_.note(status, entry.path);
     return entry;
   } catch (const base::Error& error) {
     failures.push_back(named(error, shown(entry.path)));

@@ -1,13 +1,11 @@
 // A walk through one folder and all that is beneath it, a page at a time: what a Reader lists. Folders come before what
-// is in them. Held are the names of folders still to be looked into, of the folders on the way down only, and of files
-// with several names a short record each until all of them have been seen.
+// is in them. Held are the names of folders still to be looked into, of the folders on the way down only.
 #pragma once
 
 #include <dirent.h>
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +18,7 @@
 #include "core/manifest.h"
 #include "file/folders.h"
 #include "file/metadata.h"
+#include "file/names.h"
 
 namespace argosy::file {
 
@@ -42,12 +41,14 @@ std::string shown_beneath(const std::string& shown, std::string_view name, std::
 class Walk {
  public:
   // `path` is a folder (a symbolic link to one is followed), `name` what it is called in the manifest, `shown` in
-  // messages. `selection` outlives the walk. Blocks. Throws base::Error (kSource).
-  Walk(const std::string& path, std::string name, std::string shown, const Selection& selection);
+  // messages. `selection` and `names`, which all sources share, outlive the walk. Blocks. Throws base::Error (kSource).
+  Walk(const std::string& path, std::string name, std::string shown, const Selection& selection, Names& names);
 
   // The next entry, the folder itself first; nothing at the end. What can't be read is appended to `failures` and
-  // passed over. Blocks.
+  // passed over; of what has attributes that can't be read only these. Blocks.
   std::optional<core::Entry> next(std::vector<base::Failure>& failures);
+  // How many names the last entry's file has.
+  std::uint64_t links() const { return links_; }
   // Folders that are not to be walked into.
   void leave_out(std::vector<FolderId> folders) { left_out_ = std::move(folders); }
   // Where its files are, by their paths beneath `name`.
@@ -59,20 +60,19 @@ class Walk {
     std::string path;  // beneath the source
     std::vector<std::string> folders;
   };
-  struct Several {
-    std::string path;
-    std::uint64_t left = 0;
-  };
   std::optional<core::Entry> look_at(const char* name, std::vector<base::Failure>& failures);
   std::string shown(std::string_view path) const { return shown_beneath(shown_, name_, path); }
   bool descend(std::vector<base::Failure>& failures);
   void open_listing(std::string path, std::vector<base::Failure>& failures);
-  void fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name);
+  void fill(core::Entry& entry, const struct stat& status, int folder, const std::string& name,
+            std::vector<base::Failure>& failures);
+  std::optional<core::Entry> top(std::vector<base::Failure>& failures);
 
   base::Fd base_;
   std::string name_;
   std::string shown_;
   const Selection& selection_;
+  Names& names_;
   Folders folders_;
   dev_t device_ = 0;
   bool told_root_ = false;
@@ -80,7 +80,7 @@ class Walk {
   std::unique_ptr<DIR, int (*)(DIR*)> listing_{nullptr, closedir};
   Level listed_;  // the folder that is being listed
   std::vector<Level> levels_;
-  std::map<FolderId, Several> several_;
+  std::uint64_t links_ = 0;
 };
 
 }  // namespace argosy::file

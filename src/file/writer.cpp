@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,6 +47,22 @@ bool is_source_itself(const struct stat& status, const core::Entry& entry) {
 
 std::string leaf(const std::string& path) { return std::string(name_of(path)); }
 
+// The same path in the folder that is shown at the end.
+std::string in_tree(const std::string& path) {
+  const std::string top = path.substr(0, path.find('/'));
+  return tree_name(top) + path.substr(top.size());
+}
+
+// Its owner opens it for its metadata, also where its mode lets nobody read it.
+base::Fd open_in_place(int folder, const std::string& name) {
+  base::Fd fd(openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  if (fd.valid() || errno != EACCES) return fd;
+  const base::Fd itself(openat(folder, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  const std::string path = fmt::format("/proc/self/fd/{}", itself.get());
+  if (!itself.valid() || chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0) return {};
+  return base::Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+}
+
 }  // namespace
 
 Writer::Writer(const Folder* folder, Settings settings)
@@ -72,40 +89,29 @@ core::Examination Writer::inspect(const core::Page& page) {
   found.only_asked = settings_.only_ask;
   check_folders(page);
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
-    if (!page.entries[i].exists()) continue;
-    if (settings_.only_ask) {
-      found.wanted[i] = would_change(page.entries[i]);
+    const core::Entry& told = page.entries[i];
+    if (!told.exists()) continue;
+    if (folder_ == nullptr && !settings_.only_ask)
+      throw base::Error(Kind::kIntegrity, told.path, 0, "comes although no source could be read");
+    if (counts_as_refused(told)) {
+      found.failed.push_back(static_cast<std::uint32_t>(i));
       continue;
     }
-    const core::Entry& told = page.entries[i];
-    if (folder_ == nullptr) throw base::Error(Kind::kIntegrity, told.path, 0, "comes although no source could be read");
     try {
-      lock_tree(told);
-      const core::Entry moved = settings_.publish ? staged(told) : core::Entry{};
-      const core::Entry& entry = settings_.publish ? moved : told;
-      stage_from(page, i, entry);
-      if (entry.type == Type::kFile) {
-        core::Ranges held;
-        found.wanted[i] = wants_file(page.first + i, entry, held);
-        if (!held.empty()) found.held.push_back({static_cast<std::uint32_t>(i), std::move(held)});
-        continue;
-      }
-      const Done done = make(page.first + i, entry);
-      if (entry.type == Type::kHardLink) continue;  // counted when it is made
-      ++(entry.type == Type::kFolder ? found.folders : found.links_and_specials);
-      if (done == Done::kInPlace) ++found.in_place;
+      inspect_one(page, i, found);
     } catch (const base::Error& error) {
-      // The failures of what is in it would say nothing new; they count all the same.
-      if (told.type == Type::kFolder) {
-        const std::lock_guard lock(mutex_);
-        const std::string top = told.path.substr(0, told.path.find('/'));
-        failed_folders_.insert(settings_.publish ? tree_name(top) + told.path.substr(top.size()) : told.path);
-      }
       found.failed.push_back(static_cast<std::uint32_t>(i));
-      found.failures.push_back(error.failure());
+      const bool holds_others = told.type == Type::kFolder;
+      // Told by finish(), with how many entries it takes along.
+      if (holds_others) {
+        const std::lock_guard lock(mutex_);
+        refused_.emplace(name_here(told), Refused{error.failure()});
+      }
+      if (!holds_others || settings_.only_ask) found.failures.push_back(error.failure());
     }
     base::note_activity();
   }
+  if (!settings_.only_ask) check_space(page, found);
   return found;
 }
 
@@ -121,6 +127,57 @@ void Writer::check_folders(const core::Page& page) {
   }
 }
 
+void Writer::inspect_one(const core::Page& page, std::size_t at, core::Examination& found) {
+  const core::Entry& told = page.entries[at];
+  if (settings_.only_ask) {
+    if (settings_.publish && folder_ != nullptr) static_cast<void>(staged(told));
+    found.wanted[at] = would_change(told);
+    return;
+  }
+  lock_tree(told);
+  const core::Entry moved = settings_.publish ? staged(told) : core::Entry{};
+  const core::Entry& entry = settings_.publish ? moved : told;
+  stage_from(page, at, entry);
+  if (entry.type == Type::kFile) {
+    std::vector<core::Part> held;
+    found.wanted[at] = wants_file(page, page.first + at, entry, held);
+    if (!held.empty()) found.held.push_back({static_cast<std::uint32_t>(at), std::move(held)});
+    return;
+  }
+  const Done done = make(page.first + at, entry);
+  if (entry.type == Type::kHardLink) return;  // counted when it is made
+  ++(entry.type == Type::kFolder ? found.folders : found.links_and_specials);
+  if (done == Done::kInPlace) ++found.in_place;
+}
+
+// What is named by itself is refused before anything moves where it has no room, rather than when the disk is full.
+// What is held of it is there already, and holes take nothing.
+void Writer::check_space(const core::Page& page, core::Examination& found) {
+  std::int64_t bytes = 0;
+  std::vector<std::uint32_t> files;
+  for (std::uint32_t i = 0; i < page.entries.size(); ++i) {
+    const core::Entry& entry = page.entries[i];
+    if (!found.wanted[i] || is_beneath(entry) || entry.sparse || entry.size == 0) continue;
+    files.push_back(i);
+    if (__builtin_add_overflow(bytes, entry.size, &bytes)) bytes = INT64_MAX;
+  }
+  for (const core::Held& held : found.held) {
+    if (std::find(files.begin(), files.end(), held.entry) != files.end()) bytes -= held.ranges().bytes();
+  }
+  if (files.empty()) return;
+  try {
+    check_room(folder_->path(), bytes);
+  } catch (const base::Error& error) {
+    found.failures.push_back(error.failure());
+    for (const std::uint32_t i : files) {
+      found.wanted[i] = false;
+      found.failed.push_back(i);
+      discard(page.first + i);
+    }
+    std::erase_if(found.held, [&](const core::Held& held) { return !found.wanted[held.entry]; });
+  }
+}
+
 // The name by which the user knows it, whatever it has now.
 std::string Writer::shown(const std::string& path) {
   if (!settings_.publish) return folder_->shown(path);
@@ -130,13 +187,15 @@ std::string Writer::shown(const std::string& path) {
   return folder_->shown(found->second + path.substr(found->first.size()));
 }
 
-// The entry under the name that it has until all is there.
+// The name that it has until all is there.
+std::string Writer::name_here(const core::Entry& entry) const {
+  const bool in_folder = is_beneath(entry) || entry.type == Type::kFolder;
+  return settings_.publish && in_folder ? in_tree(entry.path) : entry.path;
+}
+
+// The entry under that name.
 core::Entry Writer::staged(const core::Entry& entry) {
   core::Entry moved = entry;
-  const auto stage = [](std::string& path) {
-    const std::string top = path.substr(0, path.find('/'));
-    path = tree_name(top) + path.substr(top.size());
-  };
   if (!is_beneath(entry) && entry.type == Type::kFolder) {
     struct stat status = {};
     if (fstatat(folder_->fd(), entry.path.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -147,8 +206,10 @@ core::Entry Writer::staged(const core::Entry& entry) {
     const std::lock_guard lock(mutex_);
     staged_.emplace(name, entry.path);
   }
-  if (is_beneath(entry) || entry.type == Type::kFolder) stage(moved.path);
-  if (entry.type == Type::kHardLink) stage(moved.link);
+  moved.path = name_here(entry);
+  // A single file among the sources is no tree.
+  const bool links_into_folder = entry.type == Type::kHardLink && entry.link.find('/') != std::string::npos;
+  if (links_into_folder) moved.link = in_tree(entry.link);
   return moved;
 }
 
@@ -167,7 +228,7 @@ std::shared_ptr<const OpenFolder> Writer::parent(const std::string& path) {
   const std::string folder(parent_of(path));
   const std::string shown = this->shown(path);
   // It may be there all the same, as another run's.
-  if (is_in_failed_folder(folder)) throw base::Error(Kind::kDestination, shown, 0, "its folder could not be had");
+  if (is_in_refused_folder(folder)) throw base::Error(Kind::kDestination, shown, 0, "its folder could not be had");
   auto open = folders_->open(folder);
   if (open) return open;
   const int error_number = errno;
@@ -177,11 +238,25 @@ std::shared_ptr<const OpenFolder> Writer::parent(const std::string& path) {
   throw base::system_error(Kind::kDestination, shown, error_number, "its folder can't be opened");
 }
 
-bool Writer::is_in_failed_folder(const std::string& folder) {
+bool Writer::is_in_refused_folder(const std::string& folder) {
   const std::lock_guard lock(mutex_);
-  if (failed_folders_.empty()) return false;
+  if (refused_.empty()) return false;
   for (std::string_view above = folder; !above.empty(); above = parent_of(above)) {
-    if (failed_folders_.contains(std::string(above))) return true;
+    if (refused_.contains(std::string(above))) return true;
+  }
+  return false;
+}
+
+// True where it lies in such a folder: its own failure would say nothing new, so it is counted.
+bool Writer::counts_as_refused(const core::Entry& entry) {
+  const std::lock_guard lock(mutex_);
+  if (refused_.empty()) return false;
+  const std::string path = name_here(entry);
+  for (std::string_view above = parent_of(path); !above.empty(); above = parent_of(above)) {
+    const auto found = refused_.find(std::string(above));
+    if (found == refused_.end()) continue;
+    ++found->second.below;
+    return true;
   }
   return false;
 }
@@ -189,7 +264,20 @@ bool Writer::is_in_failed_folder(const std::string& folder) {
 // One run at a time on a tree. A source that is a single file has a lock of its own when it is written.
 void Writer::lock_tree(const core::Entry& entry) {
   if (entry.type != Type::kFolder || is_beneath(entry)) return;
-  trees_.try_emplace(entry.path, folder_->fd(), lock_name(entry.path), shown(entry));
+  try {
+    trees_.try_emplace(entry.path, folder_->fd(), lock_name(entry.path), shown(entry));
+  } catch (const base::Error& error) {
+    const int error_number = error.failure().error_number;
+    if (error_number != EROFS && error_number != EACCES) throw;
+    // All may be in place, or there may be a right to write in the tree: then it is the tree that is locked.
+    base::Fd tree(openat(folder_->fd(), entry.path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!tree.valid()) throw;
+    if (flock(tree.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) throw;
+      throw base::Error(Kind::kDestination, shown(entry), EBUSY, "in use by another run");
+    }
+    locked_folders_.push_back(std::move(tree));
+  }
 }
 
 // Whether all that is in the folder of this entry stands in this page, and is worth a stage. A listing has what is in a
@@ -254,7 +342,8 @@ bool Writer::rescue(const core::Entry& entry, const OpenFolder& folder, struct s
          renameat(left_stage_->fd.get(), name.c_str(), folder.fd.get(), name.c_str()) == 0;
 }
 
-bool Writer::wants_file(std::uint64_t index, const core::Entry& entry, core::Ranges& held) {
+bool Writer::wants_file(const core::Page& page, std::uint64_t index, const core::Entry& entry,
+                        std::vector<core::Part>& held) {
   const std::string above(parent_of(entry.path));
   struct stat status = {};
   const bool fresh = !above.empty() && fresh_folders_.contains(above);
@@ -263,9 +352,13 @@ bool Writer::wants_file(std::uint64_t index, const core::Entry& entry, core::Ran
   if (!fresh) look_for_stage(above);
   if (!exists && !fresh) exists = rescue(entry, *folder, status);
   if (exists && is_in_place(entry, *folder, status)) {
-    if (!is_source_itself(status, entry)) renew_metadata(entry, *folder, status);
-    if (is_journalled(entry)) tidy(entry, *folder);
-    return false;
+    const bool same = has_metadata(entry, *folder, status);
+    // Moved anew where other names would change with it.
+    if (same || !has_other_names(page, entry, status)) {
+      if (!same) renew_metadata(entry, *folder, status);
+      if (is_journalled(entry)) tidy(entry, *folder);
+      return false;
+    }
   }
   auto target = std::make_shared<Target>();
   target->entry = entry;
@@ -273,7 +366,8 @@ bool Writer::wants_file(std::uint64_t index, const core::Entry& entry, core::Ran
   target->replaces = exists;
   target->nameless = is_beneath(entry) && !entry.open_ended && entry.size < kNamelessMost;
   if (folder && !target->nameless && is_journalled(entry)) {
-    look_for_journal(*target, *folder, held);
+    look_for_journal(*target, *folder);
+    held = target->recovered.parts;
   }
   if (stage_) stage_->expect();
   target->stage = stage_;
@@ -287,13 +381,14 @@ bool Writer::is_journalled(const core::Entry& entry) const {
 }
 
 // What an earlier run has written of it need not come again. With the lock nobody else writes it meanwhile.
-void Writer::look_for_journal(Target& target, const OpenFolder& folder, core::Ranges& held) {
+void Writer::look_for_journal(Target& target, const OpenFolder& folder) {
   const std::string name = leaf(target.entry.path);
   if (faccessat(folder.fd.get(), journal_name(name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
   target.folder = parent(target.entry.path);
   target.lock.emplace(folder.fd.get(), lock_name(name), target.shown);
-  target.recovered = recover(folder.fd.get(), name, target.entry, target.journal_bytes);
-  for (const Journal::Record& record : target.recovered) held.add(record.range);
+  target.recovered = recover(folder.fd.get(), name, target.entry);
+  // Of no use to anybody, it makes room.
+  if (target.recovered.parts.empty()) static_cast<void>(unlinkat(folder.fd.get(), temporary_name(name).c_str(), 0));
 }
 
 // A run that was killed right after it had put the file in place leaves its lock, and perhaps the journal.
@@ -312,26 +407,57 @@ void Writer::tidy(const core::Entry& entry, const OpenFolder& folder) {
 bool Writer::is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const {
   if (entry.open_ended || !S_ISREG(status.st_mode) || status.st_size != entry.size) return false;
   if (is_source_itself(status, entry)) return true;
-  if (!settings_.leave_same || (settings_.files_anew && !settings_.checksum && !is_beneath(entry))) return false;
+  if (!settings_.leave_same) return false;
   if (!settings_.checksum) return has_mtime(status, entry);
   if (!entry.digest) return false;
   const base::Fd fd(openat(parent.fd.get(), leaf(entry.path).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   return fd.valid() && digest_of_fd(fd.get(), entry.size) == entry.digest;
 }
 
-// The data is in place; what else has changed is set without moving it.
-void Writer::renew_metadata(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) {
-  const bool times = !settings_.metadata.times || has_mtime(status, entry);
-  const bool plain = same_owner_and_mode(status, entry, settings_.metadata) && times;
-  bool attributes = true;
-  if (settings_.metadata.attributes) {
-    attributes = read_attributes(parent.fd.get(), leaf(entry.path), shown(entry)) == entry.attributes;
+// Whether what is in place lacks nothing that this process could give it.
+bool Writer::has_metadata(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) {
+  if (is_source_itself(status, entry)) return true;
+  const Metadata& what = settings_.metadata;
+  if (what.times && !has_mtime(status, entry)) return false;
+  if (!same_owner(status, entry, what) || !same_mode(status, entry, what)) return false;
+  if (!what.attributes) return true;
+  try {
+    return same_attributes(read_attributes(parent.fd.get(), leaf(entry.path), shown(entry)), entry.attributes);
+  } catch (const base::Error&) {
+    return false;  // whoever sets them says why they can't be had
   }
-  if (plain && attributes) return;
-  // A descriptor for metadata needs no right to read, but futimens and fsetxattr want more than O_PATH gives.
-  base::Fd fd(openat(parent.fd.get(), leaf(entry.path).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) throw failure(shown(entry), "its metadata can't be set");
-  file::set_metadata(fd.get(), status, entry, settings_.metadata, false, shown(entry));
+}
+
+// Whether a file in place is also something that the source does not give these names, such as a snapshot's. Of the
+// source's other names those on the same page are known; where there are more, the file is moved anew in vain.
+bool Writer::has_other_names(const core::Page& page, const core::Entry& entry, const struct stat& status) {
+  nlink_t names = 1;
+  if (status.st_nlink == names) return false;
+  for (const core::Entry& other : page.entries) {
+    if (other.type != Type::kHardLink || other.link != entry.path) continue;
+    if (link_is_there({other.path, entry.path})) ++names;
+  }
+  return status.st_nlink != names;
+}
+
+// The data is in place; what else has changed is set without moving it.
+void Writer::renew_metadata(const core::Entry& entry, const OpenFolder& parent, struct stat status) {
+  const mode_t mode = status.st_mode & 07777U;
+  const base::Fd fd = open_in_place(parent.fd.get(), leaf(entry.path));
+  if (!fd.valid() || fstat(fd.get(), &status) != 0) throw failure(shown(entry), "its metadata can't be set");
+  core::Entry told = entry;
+  Metadata what = settings_.metadata;
+  if (!what.mode && (status.st_mode & 07777U) != mode) {
+    told.mode = mode;
+    what.mode = true;
+  }
+  lacks(file::set_metadata(fd.get(), status, told, what, false, shown(entry)));
+}
+
+void Writer::lacks(std::optional<base::Failure> failure) {
+  if (!failure) return;
+  const std::lock_guard lock(mutex_);
+  finished_.failures.push_back(std::move(*failure));
 }
 
 }  // namespace argosy::file

@@ -42,7 +42,6 @@ class Writer final : public core::Sink {
     bool read_back = false;   // read again from the device and compared before it is visible
     bool leave_same = false;  // a target of the source's size and mtime is in place,
     bool checksum = false;    // or rather one of its digest, which the manifest then has
-    bool files_anew = false;  // but a source that is a file by itself is moved all the same, unless by its digest
     Metadata metadata = {};
     bool publish = false;   // folders are filled under another name until publish_trees()
     bool only_ask = false;  // nothing is made or written; inspect() says what would be
@@ -59,7 +58,7 @@ class Writer final : public core::Sink {
   // `folder` outlives the writer; it is null when there is nothing to write, because no source can be read, and when
   // nothing is to be written.
   Writer(const Folder* folder, Settings settings);
-  // Takes away what was neither committed nor discarded.
+  // Takes away what was neither committed nor discarded, but for what has a journal.
   ~Writer() override;
 
   std::vector<bool> examine(const core::Page& page) override { return inspect(page).wanted; }
@@ -70,11 +69,10 @@ class Writer final : public core::Sink {
   base::Digest held(std::uint64_t entry, core::Range range) override;
   void commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) override;
   void put(std::uint64_t entry, std::span<const std::byte> data, const base::Digest& digest) override;
-  void discard(std::uint64_t entry) noexcept override;
+  void discard(std::uint64_t entry) noexcept override { give_up(entry, false); }
+  void leave(std::uint64_t entry) noexcept override { give_up(entry, true); }
   // The job ends because a peer can't be trusted: nothing that is unfinished stays for the next run.
   void distrust() { distrusted_ = true; }
-  // Takes away what an interrupt has cut short. Not done where a rank was lost: then it stays for the next run.
-  void remove_interrupted();
   // With Settings::publish, after finish() and where all has arrived: shows the folders. Blocks. Throws base::Error
   // (kDestination).
   void publish_trees();
@@ -105,9 +103,8 @@ class Writer final : public core::Sink {
     std::shared_ptr<const OpenFolder> folder;
     std::optional<Lock> lock;
     std::optional<Journal> journal;
-    std::vector<Journal::Record> recovered;  // what an earlier run has written
-    std::size_t journal_bytes = 0;
-    bool made = false;  // the file under the temporary name is ours
+    Recovered recovered;  // what an earlier run has written
+    bool made = false;    // the file under the temporary name is ours
     base::Fd fd;
   };
   // What a folder gets once it is filled.
@@ -120,6 +117,11 @@ class Writer final : public core::Sink {
     std::string path;
     std::string first;
   };
+  // A folder that can't be had, and how many entries in it were left out for that.
+  struct Refused {
+    base::Failure failure;
+    std::int64_t below = 0;
+  };
   // What an entry without data came to.
   enum class Done { kMade, kInPlace };
 
@@ -131,10 +133,13 @@ class Writer final : public core::Sink {
   std::string shown(const core::Entry& entry) { return shown(entry.path); }
   std::string shown(const std::string& path);
   core::Entry staged(const core::Entry& entry);
+  std::string name_here(const core::Entry& entry) const;
   std::shared_ptr<const OpenFolder> parent(const std::string& path);
-  bool is_in_failed_folder(const std::string& folder);
+  bool is_in_refused_folder(const std::string& folder);
+  bool counts_as_refused(const core::Entry& entry);
   void check_folders(const core::Page& page);
   void lock_tree(const core::Entry& entry);
+  void inspect_one(const core::Page& page, std::size_t at, core::Examination& found);
   bool is_journalled(const core::Entry& entry) const;
   void stage_from(const core::Page& page, std::size_t first, const core::Entry& entry);
   bool can_stage(const core::Page& page, std::size_t first) const;
@@ -142,13 +147,18 @@ class Writer final : public core::Sink {
   void look_for_stage(const std::string& above);
   void forget_left_stage();
   bool rescue(const core::Entry& entry, const OpenFolder& folder, struct stat& status);
-  bool wants_file(std::uint64_t index, const core::Entry& entry, core::Ranges& held);
+  bool wants_file(const core::Page& page, std::uint64_t index, const core::Entry& entry, std::vector<core::Part>& held);
+  void check_space(const core::Page& page, core::Examination& found);
   void tidy(const core::Entry& entry, const OpenFolder& folder);
   bool is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const;
-  void renew_metadata(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
+  bool has_metadata(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
+  bool has_other_names(const core::Page& page, const core::Entry& entry, const struct stat& status);
+  void renew_metadata(const core::Entry& entry, const OpenFolder& parent, struct stat status);
+  void lacks(std::optional<base::Failure> failure);
   Done make(std::uint64_t index, const core::Entry& entry);
   Done make_folder(std::uint64_t index, const core::Entry& entry);
   Done make_other(const core::Entry& entry);
+  bool other_is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
   bool would_change(const core::Entry& entry);
   bool link_is_there(const Link& link);
   void make_link(const Link& link);
@@ -160,18 +170,19 @@ class Writer final : public core::Sink {
   static bool is_staged(const Target& target);
   void write_to(const Target& target, std::int64_t offset, std::span<const std::byte> data);
   void complete(const std::shared_ptr<Target>& target, std::int64_t length, const base::Digest& digest);
-  void drop(std::shared_ptr<Target> target) noexcept;
+  void drop(Target& target, bool stays) noexcept;
   void publish_later(const std::shared_ptr<Target>& target);
   void sync_and_publish(const std::vector<std::shared_ptr<Target>>& targets);
   void sync_folders(Finished& finished) const;
-  void look_for_journal(Target& target, const OpenFolder& folder, core::Ranges& held);
+  void look_for_journal(Target& target, const OpenFolder& folder);
   void continue_part(Target& target);
   static void leave_hole(const Target& target, std::int64_t offset, std::int64_t length);
+  void give_up(std::uint64_t entry, bool stays) noexcept;
   void remove_part(Target& target);
   mode_t first_mode(const core::Entry& entry) const;
   bool open_nameless(Target& target);
   void open_beside(Target& target);
-  void set_metadata(const Target& target) const;
+  void set_metadata(const Target& target);
   void read_back(const Target& target, std::int64_t length, const base::Digest& digest) const;
   void publish(Target& target);
   void link_nameless(Target& target);
@@ -184,6 +195,7 @@ class Writer final : public core::Sink {
   gid_t group_;
   std::atomic<bool> no_nameless_{false};  // the file system can't
   std::unordered_map<std::string, Lock> trees_;
+  std::vector<base::Fd> locked_folders_;  // trees beside which no lock can be made
   bool distrusted_ = false;
   std::unordered_set<std::uint64_t> named_folders_;  // that the manifest has named so far: hashes of their paths
   std::unordered_set<std::string> fresh_folders_;    // made by this run: nothing is in them but what it puts there
@@ -197,10 +209,9 @@ class Writer final : public core::Sink {
   std::shared_ptr<const OpenFolder> left_stage_above_;
   std::shared_ptr<const OpenFolder> left_stage_;
   std::mutex mutex_;  // of what follows
-  std::unordered_set<std::string> failed_folders_;
+  std::map<std::string, Refused> refused_;
   std::unordered_map<std::string, std::string> staged_;  // the names of folders to be shown, by what they have now
   std::unordered_map<std::uint64_t, std::shared_ptr<Target>> targets_;
-  std::vector<std::shared_ptr<Target>> interrupted_;
   std::vector<std::shared_ptr<Target>> unsynced_;
   Finished finished_;  // what is found out before finish()
 };

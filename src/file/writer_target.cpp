@@ -95,7 +95,7 @@ void Writer::open_beside(Target& target) {
   // The lock of its tree covers a small file.
   if (!target.nameless && !target.lock) target.lock.emplace(folder, lock_name(name), target.shown);
   target.temporary = temporary_name(name);
-  if (!target.recovered.empty()) return continue_part(target);
+  if (!target.recovered.parts.empty()) return continue_part(target);
   // The lock is ours, so what stands under this name was left by a run that was killed, or planted.
   if (unlinkat(folder, target.temporary.c_str(), 0) != 0 && errno != ENOENT) {
     throw failure(target.shown, "a leftover can't be removed");
@@ -114,12 +114,11 @@ void Writer::open_beside(Target& target) {
 }
 
 void Writer::continue_part(Target& target) {
-  const int folder = target.folder->fd.get();
-  target.fd = base::Fd(openat(folder, target.temporary.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
-  if (!target.fd.valid()) throw failure(target.shown, "what an earlier run has left can't be opened");
+  target.fd = std::move(target.recovered.part);
   target.made = true;
-  target.journal.emplace(folder, journal_name(leaf(target.entry.path)), target.fd.get(), settings_.fsync, target.shown,
-                         target.journal_bytes);
+  // What lies behind its end is nobody's.
+  if (ftruncate(target.fd.get(), target.entry.size) != 0) throw failure(target.shown, "can't be written");
+  target.journal.emplace(target.recovered, target.fd.get(), settings_.fsync, target.shown);
 }
 
 void Writer::written(std::uint64_t entry, core::Range range, const base::Digest& digest) {
@@ -130,15 +129,15 @@ void Writer::written(std::uint64_t entry, core::Range range, const base::Digest&
 base::Digest Writer::held(std::uint64_t entry, core::Range range) {
   const std::shared_ptr<Target> file = target(entry);
   open_once(*file);
-  // Whole records are known; of one that only a part is asked for, that is read.
+  // Whole parts are known; of one that only some is asked for, that is read.
   base::Digest sum;
   std::vector<std::byte> leaf_bytes(static_cast<std::size_t>(base::kLeafSize));
-  for (const Journal::Record& record : file->recovered) {
-    const std::int64_t begin = std::max(record.range.begin, range.begin);
-    const std::int64_t end = std::min(record.range.end, range.end);
+  for (const core::Part& held : file->recovered.parts) {
+    const std::int64_t begin = std::max(held.range.begin, range.begin);
+    const std::int64_t end = std::min(held.range.end, range.end);
     if (begin >= end) continue;
-    if (begin == record.range.begin && end == record.range.end) {
-      sum += record.digest;
+    if (begin == held.range.begin && end == held.range.end) {
+      sum += held.digest;
       continue;
     }
     for (std::int64_t at = begin; at < end; at += base::kLeafSize) {
@@ -199,7 +198,7 @@ void Writer::hole(std::uint64_t entry, std::int64_t offset, std::int64_t length)
 
 // The file grows to its size when it is committed; but what an earlier run has written in vain may lie here.
 void Writer::leave_hole(const Target& target, std::int64_t offset, std::int64_t length) {
-  if (target.recovered.empty()) return;
+  if (target.recovered.parts.empty()) return;
   if (fallocate(target.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0) return;
   const std::vector<std::byte> zeros(static_cast<std::size_t>(std::min(length, base::kLeafSize)));
   for (std::int64_t at = offset; at < offset + length; at += base::kLeafSize) {
@@ -226,7 +225,7 @@ void Writer::put(std::uint64_t entry, std::span<const std::byte> data, const bas
     write_to(*file, 0, data);
     complete(file, static_cast<std::int64_t>(data.size()), digest);
   } catch (const base::Error&) {
-    drop(file);
+    drop(*file, false);
     throw;
   }
   if (file->stage) settle(*file->stage);
@@ -237,6 +236,8 @@ void Writer::complete(const std::shared_ptr<Target>& target, std::int64_t length
   if (target->entry.sparse && ftruncate(target->fd.get(), length) != 0)
     throw failure(target->shown, "can't be written");
   if (settings_.read_back) read_back(*target, length, digest);
+  // Before it is somebody else's, or others may write it: then it is none that an interrupted run goes on with.
+  if (settings_.fsync && target->journal && fdatasync(target->fd.get()) != 0) throw failure(target->shown, "fdatasync");
   set_metadata(*target);
   if (settings_.fsync && target->nameless) return publish_later(target);
   if (settings_.fsync && fsync(target->fd.get()) != 0) throw failure(target->shown, "fsync");
@@ -263,7 +264,7 @@ void Writer::read_back(const Target& target, std::int64_t length, const base::Di
   }
 }
 
-void Writer::set_metadata(const Target& target) const {
+void Writer::set_metadata(const Target& target) {
   struct stat status = {};
   // What was just made under the mask has what it was made with: asking would be a call for each file.
   const bool inherits = target.folder->gives_group || target.folder->gives_acl;
@@ -272,6 +273,7 @@ void Writer::set_metadata(const Target& target) const {
     status.st_uid = user_;
     status.st_gid = group_;
     status.st_mode = first_mode(target.entry) & ~mask_;
+    status.st_mtim.tv_nsec = UTIME_OMIT;  // no time that an entry may have
   } else if (fstat(target.fd.get(), &status) != 0) {
     throw failure(target.shown, "fstat");
   }
@@ -285,7 +287,7 @@ void Writer::set_metadata(const Target& target) const {
   }
   Metadata all = settings_.metadata;
   all.mode = true;
-  file::set_metadata(target.fd.get(), status, *what, all, !target.folder->gives_acl, target.shown);
+  lacks(file::set_metadata(target.fd.get(), status, *what, all, !target.folder->gives_acl, target.shown));
 }
 
 void Writer::publish(Target& target) {
@@ -328,24 +330,14 @@ void Writer::link_nameless(Target& target) {
   target.made = true;
 }
 
-void Writer::discard(std::uint64_t entry) noexcept {
-  if (auto file = take(entry)) drop(std::move(file));
+void Writer::give_up(std::uint64_t entry, bool stays) noexcept {
+  if (const auto file = take(entry)) drop(*file, stays);
 }
 
-void Writer::drop(std::shared_ptr<Target> target) noexcept {
-  if (target->journal && base::interrupted() != 0) {
-    // Whether it goes depends on whether all ranks live to agree that the job was interrupted.
-    const std::lock_guard lock(mutex_);
-    interrupted_.push_back(std::move(target));
-    return;
-  }
-  remove_part(*target);
-  if (target->stage) settle(*target->stage);
-}
-
-void Writer::remove_interrupted() {
-  for (const auto& file : interrupted_) remove_part(*file);
-  interrupted_.clear();
+void Writer::drop(Target& target, bool stays) noexcept {
+  // What an interrupt cuts short can be gone on with where there is a journal.
+  if (!target.journal || (!stays && base::interrupted() == 0)) remove_part(target);
+  if (target.stage) settle(*target.stage);
 }
 
 void Writer::remove_part(Target& target) {

@@ -1,5 +1,6 @@
 // The part of the Writer that makes what has no data: folders, links, special files.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 
 #include "base/activity.h"
@@ -103,7 +105,8 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
       throw base::system_error(Kind::kDestination, shown(entry), ENOTDIR, "can't be replaced by a folder");
     }
     const mode_t open = status.st_mode | S_IRWXU;
-    if (open != status.st_mode && geteuid() != 0 && fchmodat(above->fd.get(), name.c_str(), open & 07777U, 0) != 0) {
+    if (open != status.st_mode && geteuid() != 0 && fchmodat(above->fd.get(), name.c_str(), open & 07777U, 0) != 0 &&
+        errno != EROFS) {
       throw failure(shown(entry), "can't be opened for writing");
     }
   }
@@ -130,6 +133,16 @@ void Writer::set_top(std::uint64_t index, const core::Entry& entry) {
   pending_.push_back(std::move(pending));
 }
 
+bool Writer::other_is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) {
+  const Metadata& what = settings_.metadata;
+  const std::string name = leaf(entry.path);
+  if (!is_same_thing(parent.fd.get(), name, status, entry) || (what.times && !same_time(status, entry))) return false;
+  if (!same_owner(status, entry, what)) return false;
+  if (entry.type != Type::kSymlink && !same_mode(status, entry, what)) return false;
+  if (!what.attributes || !may_have_attributes(entry.type)) return true;
+  return same_attributes(read_attributes(parent.fd.get(), name, shown(entry)), entry.attributes);
+}
+
 Writer::Done Writer::make_other(const core::Entry& entry) {
   const auto above = parent(entry.path);
   const int folder = above->fd.get();
@@ -139,11 +152,7 @@ Writer::Done Writer::make_other(const core::Entry& entry) {
   const bool exists = fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
   if (exists && S_ISDIR(status.st_mode))
     throw base::system_error(Kind::kDestination, shown(entry), EISDIR, "can't be replaced");
-  if (exists && is_same_thing(folder, name, status, entry) && (!what.times || same_time(status, entry)) &&
-      (entry.type == Type::kSymlink || same_owner_and_mode(status, entry, what))) {
-    const bool root = geteuid() == 0;
-    if (!what.owner || !root || (status.st_uid == entry.uid && status.st_gid == entry.gid)) return Done::kInPlace;
-  }
+  if (exists && other_is_in_place(entry, *above, status)) return Done::kInPlace;
   const std::string temporary = temporary_name(name);
   if (unlinkat(folder, temporary.c_str(), 0) != 0 && errno != ENOENT)
     throw failure(shown(entry), "a leftover can't be removed");
@@ -159,20 +168,23 @@ Writer::Done Writer::make_other(const core::Entry& entry) {
     if (fstatat(folder, temporary.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) throw failure(shown(entry), "fstatat");
     uid_t uid = status.st_uid;
     gid_t gid = status.st_gid;
-    if (what.owner && (uid != entry.uid || gid != entry.gid)) {
-      if (fchownat(folder, temporary.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) == 0) {
-        uid = entry.uid;
-        gid = entry.gid;
-      } else if (errno != EPERM && errno != EINVAL) {
-        throw failure(shown(entry), "the owner can't be set");
-      }
+    const auto give = [&](uid_t user) {
+      if (fchownat(folder, temporary.c_str(), user, entry.gid, AT_SYMLINK_NOFOLLOW) != 0) return false;
+      if (user == entry.uid) uid = user;
+      gid = entry.gid;
+      return true;
+    };
+    if (what.owner && (uid != entry.uid || gid != entry.gid) && !give(entry.uid)) {
+      if (errno != EPERM && errno != EINVAL) throw failure(shown(entry), "the owner can't be set");
+      // Whoever is not root may at least hand it to a group of theirs.
+      static_cast<void>(give(static_cast<uid_t>(-1)));
     }
-    if (entry.type != Type::kSymlink) {
-      if (what.attributes && !entry.attributes.empty())
-        set_attributes_at(folder, temporary, entry.attributes, shown(entry));
-      const mode_t mode = what.mode ? mode_for(entry, uid, gid) : 0666U & ~mask_;
-      if (fchmodat(folder, temporary.c_str(), mode, 0) != 0) throw failure(shown(entry), "the mode can't be set");
-    }
+    const bool inherits = above->gives_acl && entry.type != Type::kSymlink;
+    if (what.attributes && (inherits || !entry.attributes.empty()))
+      lacks(set_attributes_at(folder, temporary, entry.attributes, shown(entry)));
+    const mode_t mode = what.mode ? mode_for(entry, uid, gid) : 0666U & ~mask_;
+    if (entry.type != Type::kSymlink && fchmodat(folder, temporary.c_str(), mode, 0) != 0)
+      throw failure(shown(entry), "the mode can't be set");
     const timespec times[2] = {{0, UTIME_OMIT}, to_timespec(entry.mtime)};
     if (what.times && utimensat(folder, temporary.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
       throw failure(shown(entry), "the time can't be set");
@@ -185,7 +197,7 @@ Writer::Done Writer::make_other(const core::Entry& entry) {
   return Done::kMade;
 }
 
-// For a run that makes nothing. Whatever can't be looked at would be made.
+// For a run that makes nothing. Whatever can't be looked at would be made. Throws base::Error where it could not be.
 bool Writer::would_change(const core::Entry& entry) {
   if (!folders_) return true;
   const auto above = folders_->open(parent_of(entry.path));
@@ -193,9 +205,16 @@ bool Writer::would_change(const core::Entry& entry) {
   const std::string name = leaf(entry.path);
   struct stat status = {};
   if (fstatat(above->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return true;
-  if (entry.type == Type::kFile) return !is_in_place(entry, *above, status);
+  const bool is_folder = S_ISDIR(status.st_mode);
+  if (entry.type == Type::kFolder) {
+    if (!is_folder)
+      throw base::system_error(Kind::kDestination, shown(entry), ENOTDIR, "can't be replaced by a folder");
+    return !has_metadata(entry, *above, status);
+  }
+  if (is_folder) throw base::system_error(Kind::kDestination, shown(entry), EISDIR, "can't be replaced");
+  if (entry.type == Type::kFile) return !is_in_place(entry, *above, status) || !has_metadata(entry, *above, status);
   if (entry.type == Type::kHardLink) return !link_is_there({entry.path, entry.link});
-  return !is_same_thing(above->fd.get(), name, status, entry);
+  return !other_is_in_place(entry, *above, status);
 }
 
 bool Writer::link_is_there(const Link& link) {
@@ -214,6 +233,9 @@ void Writer::make_link(const Link& link) {
   const auto from = parent(link.first);
   const auto to = parent(link.path);
   const std::string name = leaf(link.path);
+  // In a tree its lock covers it.
+  std::optional<Lock> lock;
+  if (!settings_.whole && link.path.find('/') == std::string::npos) lock.emplace(to->fd.get(), lock_name(name), shown);
   struct stat status = {};
   if (fstatat(to->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
     throw base::system_error(Kind::kDestination, shown, EISDIR, "can't be replaced");
@@ -240,7 +262,7 @@ void Writer::finish_folder(const Pending& pending) {
     entry.mode = pending.made ? 0777U & ~mask_ : status.st_mode & 07777U;
     what.mode = true;
   }
-  file::set_metadata(folder->fd.get(), status, entry, what, pending.made && !folder->gives_acl, shown);
+  lacks(file::set_metadata(folder->fd.get(), status, entry, what, pending.made && !folder->gives_acl, shown));
   if (settings_.fsync) unsynced_folders_.try_emplace(folder->device, folder);
 }
 
@@ -274,6 +296,17 @@ Writer::Finished Writer::finish() {
   }
   pending_.clear();
   sync_folders(finished);
+  const std::lock_guard lock(mutex_);
+  for (auto& [path, refused] : refused_) {
+    if (refused.below > 0) {
+      const char* what = refused.below == 1 ? "entry" : "entries";
+      refused.failure.message += fmt::format(" (with {} {} in it)", refused.below, what);
+    }
+    finished.failures.push_back(std::move(refused.failure));
+  }
+  refused_.clear();
+  std::move(finished_.failures.begin(), finished_.failures.end(), std::back_inserter(finished.failures));
+  finished_ = {};
   return finished;
 }
 

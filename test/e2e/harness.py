@@ -351,6 +351,11 @@ def leftovers(folder):
     return found
 
 
+def goes_on(folder):
+    """Only what a run leaves that was asked to stop, and that the next one goes on with: of large files, without locks."""
+    return {os.path.splitext(path)[1] for path in leftovers(folder)} <= {b".part", b".journal"}
+
+
 def free_bytes(path):
     info = os.statvfs(path)
     return info.f_bavail * info.f_frsize

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 
 import pytest
 import trees
-from harness import DESTINATION, KI, MI, NETWORK, PARTIAL, SELF, SOURCE, UNDER, USAGE, data_of
+from harness import DESTINATION, HOST, KI, MI, NETWORK, PARTIAL, SELF, SOURCE, UNDER, USAGE, data_of
 
 WAYS = [SELF, UNDER]
 
@@ -209,3 +210,193 @@ def test_the_largest_part_tells_the_first_difference(place, argosy):
         file.write(b"x")
     result = argosy("verify", "--no-times", "a", "b", ranks=3)
     assert result.code == PARTIAL and result.out.decode() == f"file: content: differs from byte {150 * MI + 3} on\n", result
+
+
+# --- verify --nodes, each rank's folder another one ------------------------------------------------------------------
+
+
+@pytest.fixture
+def copies(bcast, pair):
+    """out/0, out/1 and out/2, each with a copy of src/tree."""
+    assert bcast("--save-manifest", "copies.json", "src/tree", "out/%r", ranks=3).code == 0
+
+    def verify(argosy, *arguments):
+        return argosy("verify", *arguments, "out/%r", ranks=3)
+
+    return verify
+
+
+def test_nodes_expand_templates(place, argosy, copies):
+    result = copies(argosy, "--nodes")
+    assert result.code == 0 and result.out == b"" and result.lines == [], result
+    assert argosy("verify", "--nodes", "out/%x", ranks=3).code == USAGE
+    (place.root / "out" / "%").mkdir()
+    assert argosy("verify", "--nodes", "out/%%", ranks=3, env=NETWORK).code == 0
+    assert copies(argosy, "--nodes", "--json").report["differences"] == 0
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_nodes_tell_each_difference(place, argosy, copies, change):
+    if change == "owner" and os.geteuid() != 0 or change == "attribute" and not trees.has_attributes(place.root):
+        pytest.skip("not possible here")
+    root = place.out / "1" / "tree"
+    CHANGES[change](root)
+    os.utime(root, ns=(0, os.stat(place.src / "tree").st_mtime_ns))
+    result = copies(argosy, "--nodes")
+    told = {
+        "only in the first": ["tree/folder: differs", "tree/folder/below: missing"],
+        "only in the second": ["tree/folder/new: only"],
+        "link": ["tree/link: differs"],
+        "links": ["tree/two: differs"],
+    }.get(change, ["tree/file: differs"])
+    lines = result.out.decode().splitlines()
+    assert result.code == PARTIAL and lines == [f"{one} on {HOST} (rank 1)" for one in told], result
+
+
+def test_nodes_look_at_the_folder_itself(place, argosy, copies):
+    os.chmod(place.out / "2", 0o700)
+    result = copies(argosy, "--nodes")
+    assert result.code == PARTIAL and result.out.decode() == f".: differs on {HOST} (rank 2)\n", result
+    assert copies(argosy, "--nodes", "--no-mode").code == 0
+
+
+def test_nodes_with_more_differences_than_a_message_holds(place, argosy):
+    """So many, with so long names, that they go to rank 0 in several batches: exactly what differs is told."""
+    count = 3000
+    for rank in range(3):
+        folder = place.out / str(rank) / "folder"
+        folder.mkdir(parents=True)
+        for number in range(count):
+            if rank == 1 and number % 3 == 0:
+                continue
+            path = folder / f"{number:05}{'x' * 200}"
+            path.write_bytes(b"2" if rank == 2 and number % 5 == 0 else b"1")
+            os.utime(path, ns=(0, 0))
+        os.utime(folder, ns=(0, 0))
+    result = argosy("verify", "--nodes", "out/%r", ranks=3)
+    expected = []
+    for number in range(count):
+        name = f"folder/{number:05}{'x' * 200}"
+        # Where all three differ the first is what is usual.
+        if number % 3 == 0:
+            expected.append(f"{name}: missing on {HOST} (rank 1)")
+        if number % 5 == 0:
+            expected.append(f"{name}: differs on {HOST} (rank 2)")
+    assert result.code == PARTIAL and result.out.decode().splitlines() == expected, result.lines
+
+
+def test_nodes_without_the_folder(place, argosy, copies):
+    """One error, and no line for what can't be known."""
+    os.rename(place.out / "1", place.out / "gone")
+    result = copies(argosy, "--nodes")
+    assert result.code == PARTIAL and result.out == b"" and len(result.lines) == 1, result
+    assert "out/1" in result.text and "rank 1" in result.text, result
+
+
+# --- saved manifests -------------------------------------------------------------------------------------------------
+
+
+def test_a_manifest_beside_each_copy(place, argosy, copies):
+    result = copies(argosy, "--manifest", "copies.json")
+    assert result.code == 0 and result.out == b"", result
+    _flip(place.out / "0" / "tree" / "file")
+    _flip(place.out / "2" / "tree" / "file")
+    _new(place.out / "1" / "tree" / "folder")
+    result = copies(argosy, "--manifest", "copies.json")
+    assert result.code == PARTIAL and sorted(result.out.decode().splitlines()) == [
+        f"tree/file: content: differs on {HOST} (rank 0)",
+        f"tree/file: content: differs on {HOST} (rank 2)",
+        f"tree/folder/new: not in the manifest on {HOST} (rank 1)",
+    ], result
+    os.rename(place.out / "1", place.out / "gone")
+    result = copies(argosy, "--manifest", "copies.json")
+    assert result.code == PARTIAL and len(result.lines) == 1 and "out/1" in result.text, result
+
+
+def test_a_folder_that_is_not_there_is_told_once(argosy, pair):
+    for arguments in (("--manifest", "m.json", "none"), ("src/tree", "none"), ("none", "src/tree")):
+        result = argosy("verify", *arguments, ranks=3)
+        assert result.code == SOURCE and len(result.lines) == 1, result
+
+
+def test_a_manifest_without_its_end_is_refused(place, argosy, pair):
+    whole = (place / "m.json").read_bytes()
+    assert argosy("verify", "--manifest", "m.json", "out").code == 0
+    lines = whole.splitlines(keepends=True)
+    for text, word in (
+        (b"".join(lines[:-1]), "end is missing"),
+        (whole[:-1], "end is missing"),
+        (whole[: len(whole) // 2], "end is missing"),
+        (b"".join(lines[:-2] + lines[-1:]), "lines are missing"),
+        (b"", "no manifest"),
+    ):
+        (place / "bad.json").write_bytes(text)
+        result = argosy("verify", "--manifest", "bad.json", "out")
+        assert result.code in (SOURCE, PARTIAL) and word in result.text and "Success" not in result.text, result
+        if word != "lines are missing":
+            assert result.code == SOURCE and result.out == b"", result
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_attributes_of_links_are_compared(place, argosy, copies):
+    shutil.copytree(place.out / "0" / "tree", place / "again", symlinks=True)
+    for link in (place.out / "0" / "tree" / "link", place / "again" / "link"):
+        try:
+            os.setxattr(link, "trusted.a", b"1", follow_symlinks=False)
+        except OSError:
+            pytest.skip("links have no attributes here")
+    os.setxattr(place / "again" / "link", "trusted.a", b"2", follow_symlinks=False)
+    result = argosy("verify", "--no-times", "out/0/tree", "again")
+    assert b"link: attribute: trusted.a differs" in result.out, result
+    result = copies(argosy, "--nodes")
+    assert result.out.decode() == f"tree/link: differs on {HOST} (rank 0)\n", result
+
+
+# --- memory, and what has no size ------------------------------------------------------------------------------------
+
+
+def test_a_file_without_a_size_is_read_to_its_end(place, argosy, send):
+    text = open("/proc/version", "rb").read()
+    (place.src / "copy").write_bytes(text)
+    expected = argosy("digest", "src/copy").out.split()[0]
+    result = argosy("digest", "--json", "/proc/version")
+    assert result.report["lines"][0]["text"].split()[0].encode() == expected, result
+    assert result.report["bytes"] == len(text)
+    sha = argosy("digest", "--sha256", "/proc/version")
+    assert sha.out.split()[0].decode() == hashlib.sha256(text).hexdigest(), sha
+
+
+@pytest.mark.parametrize("launch", WAYS, ids=repr)
+def test_what_is_listed_is_one_document(place, argosy, launch):
+    folder = place.src / "many"
+    folder.mkdir()
+    for number in range(3000):
+        (folder / f"{number}").write_bytes(b"")
+    (folder / os.fsdecode(b"\xff")).write_bytes(b"")
+    for arguments, key in (
+        (("digest", "src/many"), "lines"),
+        (("send", "--dry-run", "src/many", "out"), "names"),
+        (("send", "--dry-run", "--from", "1", "--to", "0", "src/many", "out"), "names"),
+        (("verify", "src/many", "src/empty"), "lines"),
+    ):
+        (place.src / "empty").mkdir(exist_ok=True)
+        report = argosy(*arguments, "--json", launch=launch, ranks=2).report
+        assert len(report[key]) in (3001, 3002) and "errors" in report, report
+        plain = argosy(*arguments, launch=launch, ranks=2)
+        assert len(plain.out.splitlines()) in (3001, 3002, 3003), plain
+    assert report["differences"] == len(report["lines"])
+    result = argosy("send", "--dry-run", "src/many", "out", launch=launch, ranks=2)
+    assert result.out.endswith(b"3002 would change; nothing was moved\n"), result.out[-100:]
+    assert argosy("send", "--dry-run", "-q", "src/many", "out", launch=launch, ranks=2).out == b""
+
+
+@pytest.mark.usefixtures("fault_library")
+def test_failures_beyond_what_is_kept_are_counted(place, send):
+    folder = place.src / "many"
+    folder.mkdir()
+    for number in range(1500):
+        (folder / f"{number}").write_bytes(b"x")
+    result = send("src/many", "out", fault={"op": "write", "path": "/out/", "fail": "EIO", "times": "all"})
+    total = result.report["errors_total"]
+    assert total in (1500, 1501) and len(result.errors) == 1000, total
+    assert f"and {total - 20} more" in result.text, result

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 import trees
-from harness import DESTINATION, KI, MI, NETWORK, data_of, kill_when, leftovers, until
+from harness import DESTINATION, KI, MI, NETWORK, data_of, goes_on, kill_when, leftovers, mounted, until
 
 pytestmark = [pytest.mark.usefixtures("fault_library"), pytest.mark.allow_leftovers]
 
@@ -129,22 +129,14 @@ DAMAGE = {
     "nothing": (lambda names: None, 6 * MI),
     "its last record is cut": (lambda names: cut(names["journal"], 20), 6 * MI),
     "its head is damaged": (lambda names: flip(names["journal"], 30), 16 * MI),
-    "it is of another boot": (lambda names: another_boot(names["journal"]), 16 * MI),
     "it is empty": (lambda names: os.truncate(names["journal"], 0), 16 * MI),
     "it is something else": (lambda names: open(names["journal"], "wb").write(os.urandom(5000)), 16 * MI),
     "the part is damaged": (lambda names: flip(names["part"], MI + 5), 6 * MI),
     "the part is gone": (lambda names: os.unlink(names["part"]), 16 * MI),
     "the part is shorter": (lambda names: os.truncate(names["part"], 3 * MI), 14 * MI),
+    "the part is longer": (lambda names: os.truncate(names["part"], 20 * MI), 6 * MI),
     "a record is damaged": (lambda names: flip(names["journal"], -48 * 10 + os.path.getsize(names["journal"])), 9 * MI),
 }
-
-
-def another_boot(path):
-    with open(path, "r+b") as file:
-        data = bytearray(file.read())
-        data[12] ^= 1
-        file.seek(0)
-        file.write(data)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -199,6 +191,122 @@ def test_holes_stay_holes(place, start, send):
     result = send("src/tree", "out")
     assert result.code == 0 and result.report["bytes_moved"] < 14 * MI, result
     assert not trees.differences(source, place.out / "tree")
+
+
+# What another user could still write, or may have written.
+PLANTED = {
+    "others may write the part": lambda names: os.chmod(names["part"], 0o666),
+    "the group may write the journal": lambda names: os.chmod(names["journal"], 0o620),
+    "the part has another name": lambda names: os.link(names["part"], os.path.dirname(os.path.dirname(names["part"])) + b"/kept"),
+    "the part is another user's": lambda names: os.chown(names["part"], 12345, 12345),
+    "the journal is another user's": lambda names: os.chown(names["journal"], 12345, 12345),
+    "the part is a link": lambda names: (os.rename(names["part"], names["part"] + b"2"), os.symlink(names["part"] + b"2", names["part"])),
+}
+
+
+@pytest.mark.parametrize("how", PLANTED)
+def test_what_others_may_write_is_not_used(place, send, interrupted, how):
+    if "user" in how and os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    PLANTED[how](interrupted)
+    result = send("src/big", "out")
+    assert result.code == 0 and result.report["bytes_moved"] == 16 * MI, result
+    status = os.lstat(place.out / "big")
+    assert status.st_uid == os.geteuid() and status.st_nlink == 1
+    assert (place.out / "big").read_bytes() == data_of(16 * MI)
+
+
+@pytest.mark.parametrize("options", [[], ["--checksum", "--read-back"]])
+def test_another_source_of_that_size_and_time(place, argosy, send, interrupted, options):
+    """What is the same of it is gone on with, and no other byte of the first one stays."""
+    path = place.src / "big"
+    time = path.stat().st_mtime_ns
+    place.file("big", data=data_of(4 * MI) + data_of(12 * MI, seed=9), mtime_ns=time)
+    result = send("src/big", "out", *options)
+    assert result.code == 0 and (place.out / "big").read_bytes() == path.read_bytes(), result
+    assert 12 * MI <= result.report["bytes_moved"] <= 13 * MI, result
+    assert result.report["digest"] == argosy("digest", "src/big").out.decode().split()[0], result
+
+
+def test_a_manifest_of_what_was_gone_on_with(place, argosy, send, interrupted):
+    result = send("--save-manifest", "m", "src/big", "out")
+    assert result.code == 0 and result.report["bytes_moved"] < 6 * MI, result
+    lines = (place / "m").read_text().splitlines()
+    digest = argosy("digest", "out/big").out.decode().split()[0]
+    assert len(lines) == 2 and digest in lines[1] and result.report["digest"] == digest, result
+
+
+STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
+@pytest.mark.parametrize("number, code", STOPS)
+def test_gone_on_with_after_an_interrupt(place, start, send, number, code):
+    place.file("big", size=16 * MI)
+    mark, go = place / "mark", place / "go"
+    job = start("send", "src/big", "out", "--chunk-size", "256Ki", "--bwlimit", "4Mi", env=NETWORK,
+                fault=f"op=write,rank=1,path=/out/,min=100000,nth=12,mark={mark},wait={go}")  # fmt: skip
+    until(mark.exists, 30, "the write")
+    job.signal(number)
+    go.touch()
+    result = job.wait(10)
+    job.gone(2)
+    assert result.code == code and not (place.out / "big").exists(), result
+    assert goes_on(place.out) and len(leftovers(place.out)) == 2
+    result = send("src/big", "out")
+    assert result.code == 0 and (place.out / "big").read_bytes() == data_of(16 * MI), result
+    assert result.report["bytes_moved"] <= 16 * MI - 11 * 256 * KI and leftovers(place.out) == [], result
+
+
+def test_a_node_that_has_nothing(place, start, bcast):
+    """All must travel for it; the others write only what they lack."""
+    place.file("big", size=32 * MI)
+    mark, go = place / "mark", place / "go"
+    job = start("bcast", "-n", "2", "src/big", "out/%r", "--chunk-size", "256Ki", "--memory", "8Mi", env=NETWORK,
+                fault=f"op=write,rank=1,path=/out/,min=100000,nth=100,mark={mark},wait={go}")  # fmt: skip
+    until(mark.exists, 30, "the write")
+    for pid in [job.rank(rank).pid for rank in (0, 1)]:
+        with contextlib.suppress(ProcessLookupError):
+            job.signal(signal.SIGKILL, pid)
+    job.wait(60)
+    job.gone(20)
+    result = bcast("-n", "3", "src/big", "out/%r", "--chunk-size", "256Ki")
+    assert result.code == 0, result
+    assert [(place.out / str(rank) / "big").read_bytes() == data_of(32 * MI) for rank in range(3)] == [True] * 3
+    written = [rank["bytes_written"] for rank in result.report["ranks"]]
+    assert written[2] == 32 * MI and written[1] <= 32 * MI - 95 * 256 * KI and written[0] <= 16 * MI, result
+    assert leftovers(place.out) == []
+
+
+def test_room_for_the_rest_suffices(place, start, send, mounts):
+    place.file("big", size=16 * MI)
+    with mounted(place.out, "-t", "tmpfs", "-o", "size=18m", "argosy-test"):
+        killed_at(place, start, "write", sources="src/big", path="/out/", min=100000, nth=40)
+        result = send("src/big", "out")
+        assert result.code == 0 and (place.out / "big").read_bytes() == data_of(16 * MI), result
+        # What can't be used makes room: the source is another one now.
+        os.unlink(place.out / "big")
+        os.unlink(place / "mark")
+        killed_at(place, start, "write", sources="src/big", path="/out/", min=100000, nth=40)
+        place.file("big", size=16 * MI, seed=2)
+        result = send("src/big", "out")
+        assert result.code == 0 and (place.out / "big").read_bytes() == data_of(16 * MI, seed=2), result
+
+
+def test_holes_need_no_room(place, send, mounts):
+    with open(place.src / "sparse", "wb") as file:
+        file.truncate(256 * MI)
+    with mounted(place.out, "-t", "tmpfs", "-o", "size=18m", "argosy-test"):
+        result = send("src/sparse", "out")
+        assert result.code == 0 and os.stat(place.out / "sparse").st_size == 256 * MI, result
+        assert os.stat(place.out / "sparse").st_blocks == 0
+
+
+def test_what_is_in_place_needs_no_room(place, bcast, mounts):
+    place.file("big", size=12 * MI)
+    with mounted(place.out, "-t", "tmpfs", "-o", "size=18m", "argosy-test"):
+        assert bcast("-n", "1", "src/big", "out").code == 0
+        result = bcast("-n", "1", "src/big", "out")
+        assert result.code == 0 and result.report["bytes_moved"] == 0, result
 
 
 def test_another_source_of_that_name(place, send, interrupted):

@@ -20,6 +20,7 @@ struct Token {
   std::bitset<256> set;  // kOne: what it takes
 };
 
+// Nothing in it where there is no such class.
 std::bitset<256> class_named(std::string_view name) {
   std::bitset<256> set;
   const auto add = [&](int first, int last) {
@@ -39,16 +40,13 @@ std::bitset<256> class_named(std::string_view name) {
   return set;
 }
 
-// The set behind a bracket; false where it is never closed.
+// The set behind a bracket; false where it is never closed or has no sense.
 bool read_set(std::string_view pattern, std::size_t& at, std::bitset<256>& set) {
   std::size_t i = at;
   const bool negated = i < pattern.size() && (pattern[i] == '!' || pattern[i] == '^');
   if (negated) ++i;
   const std::size_t first = i;
-  const auto taken = [&]() {
-    if (pattern[i] == '\\' && i + 1 < pattern.size()) ++i;
-    return static_cast<unsigned char>(pattern[i++]);
-  };
+  int before = -1;  // the character that a range may begin with
   while (i < pattern.size()) {
     if (pattern[i] == ']' && i > first) {
       if (negated) set.flip();
@@ -56,19 +54,25 @@ bool read_set(std::string_view pattern, std::size_t& at, std::bitset<256>& set) 
       at = i + 1;
       return true;
     }
-    const std::size_t end = pattern.substr(i, 2) == "[:" ? pattern.find(":]", i + 2) : std::string_view::npos;
-    if (end != std::string_view::npos) {
-      set |= class_named(pattern.substr(i + 2, end - i - 2));
-      i = end + 2;
-      continue;
+    if (pattern.substr(i, 2) == "[:") {
+      const std::string_view rest = pattern.substr(i + 2);
+      const std::size_t end = rest.find(']');
+      if (end == std::string_view::npos) return false;
+      if (end > 0 && rest[end - 1] == ':') {
+        const std::bitset<256> members = class_named(rest.substr(0, end - 1));
+        if (members.none()) return false;
+        set |= members;
+        before = -1;
+        i += end + 3;
+        continue;
+      }
     }
-    const unsigned low = taken();
-    unsigned high = low;
-    if (i + 1 < pattern.size() && pattern[i] == '-' && pattern[i + 1] != ']') {
-      ++i;
-      high = taken();
-    }
-    for (unsigned c = low; c <= high; ++c) set.set(c);
+    const bool range = pattern[i] == '-' && before >= 0 && i + 1 < pattern.size() && pattern[i + 1] != ']';
+    if (range) ++i;
+    if (pattern[i] == '\\' && ++i == pattern.size()) return false;
+    const int c = static_cast<unsigned char>(pattern[i++]);
+    for (int one = range ? before : c; one <= c; ++one) set.set(static_cast<std::size_t>(one));
+    before = range ? -1 : c;
   }
   return false;
 }
@@ -84,10 +88,10 @@ std::vector<Token> tokens_of(std::string_view pattern) {
     } else if (c == '?') {
       token.set.set().reset('/');
     } else if (c == '[') {
-      if (!read_set(pattern, at, token.set)) token.set.reset().set('[');
+      if (!read_set(pattern, at, token.set)) token.set.reset();
     } else {
-      const char taken = c == '\\' && at < pattern.size() ? pattern[at++] : c;
-      token.set.set(static_cast<unsigned char>(taken));
+      const bool escaped = c == '\\';
+      if (!escaped || at < pattern.size()) token.set.set(static_cast<unsigned char>(escaped ? pattern[at++] : c));
     }
     tokens.push_back(token);
   }
@@ -115,13 +119,13 @@ bool matches_every_way(std::string_view pattern, std::string_view text) {
 
 void look_at_list(std::string_view list, std::string_view path) {
   core::Filter filter;
-  const bool fine = filter.add_list(list).empty();
+  const bool fine = filter.add_list(list, false).empty();
   const bool as_file = filter.leaves_out(path, false);
   const bool as_folder = filter.leaves_out(path, true);
   if (!fine) return;
   // What decides stays what decides, whatever comes behind it.
   core::Filter more = filter;
-  require(more.add("***", false), "a pattern is one");
+  require(more.add_rule("***", false).empty(), "a pattern is one");
   if (as_file) require(more.leaves_out(path, false), "a later pattern takes nothing back");
   if (as_folder) require(more.leaves_out(path, true), "a later pattern takes nothing back");
   // A lone "!" forgets.
@@ -129,7 +133,7 @@ void look_at_list(std::string_view list, std::string_view path) {
   twice += "\n!\n";
   twice += list;
   core::Filter again;
-  require(again.add_list(twice).empty(), "what is a list stays one");
+  require(again.add_list(twice, false).empty(), "what is a list stays one");
   require(again.leaves_out(path, false) == as_file && again.leaves_out(path, true) == as_folder,
           "what was forgotten decides nothing");
 }

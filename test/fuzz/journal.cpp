@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "check.h"
@@ -105,54 +106,57 @@ std::vector<std::byte> believable(Bytes input) {
   return bytes;
 }
 
-void look_at(const Journal::Record& record) {
-  require(record.range.begin >= 0 && record.range.begin < record.range.end && record.range.end <= kSize,
-          "a range lies in its file");
-  require(record.range.begin % base::kLeafSize == 0 &&
-              (record.range.end % base::kLeafSize == 0 || record.range.end == kSize),
+void look_at(const core::Range& range) {
+  require(range.begin >= 0 && range.begin < range.end && range.end <= kSize, "a range lies in its file");
+  require(range.begin % base::kLeafSize == 0 && (range.end % base::kLeafSize == 0 || range.end == kSize),
           "a range has whole leaves");
 }
 
-Journal::Contents decode(Bytes bytes, std::size_t& used) {
-  // The boot that it is of, so that this is no reason to leave its records out.
-  base::Reader reader(bytes);
-  reader.get<std::uint64_t>();
-  const std::string boot = reader.get_string(64);
-  Journal::Contents contents = Journal::decode(bytes, an_entry(), boot, used);
-  require(used <= bytes.size() && (!contents.foreign || contents.records.empty()), "what is foreign says nothing");
-  if (!contents.foreign && contents.same_source)
-    std::for_each(contents.records.begin(), contents.records.end(), look_at);
-  return contents;
+// Where what makes sense ends; 0: it is foreign.
+std::size_t decode(Bytes bytes) {
+  const auto head =
+      Journal::decode_head(bytes.first(std::min(bytes.size(), Journal::kLongestHead)), an_entry(), "boot");
+  if (!head) return 0;
+  require(head->bytes <= bytes.size(), "a head ends where its bytes do");
+  std::size_t at = head->bytes;
+  for (; at + Journal::kRecordBytes <= bytes.size(); at += Journal::kRecordBytes) {
+    const auto record = Journal::decode(bytes.subspan(at, Journal::kRecordBytes), head->checksum, kSize);
+    if (!record) break;
+    if (!record->is_boot()) look_at(record->range);
+  }
+  return at;
 }
 
 void recover(Bytes bytes) {
   Place& at = place();
   const std::string name = file::journal_name("name");
-  const base::Fd fd(openat(at.folder.get(), name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  require(write(fd.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()), "there is room");
-  std::size_t used = 0;
-  const auto records = file::recover(at.folder.get(), "name", an_entry(), used);
-  core::Ranges ranges;
-  for (const Journal::Record& record : records) {
-    look_at(record);
-    require(ranges.add(record.range), "ranges do not overlap");
-    require(record.digest == base::digest_of_zeros(record.range.begin, record.range.end - record.range.begin),
+  {
+    const base::Fd fd(openat(at.folder.get(), name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    require(write(fd.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()), "there is room");
+  }
+  file::Recovered found = file::recover(at.folder.get(), "name", an_entry());
+  std::int64_t last = 0;
+  for (const core::Part& part : found.parts) {
+    look_at(part.range);
+    require(part.range.begin >= std::exchange(last, part.range.end), "parts are in order and do not overlap");
+    require(part.digest == base::digest_of_zeros(part.range.begin, part.range.end - part.range.begin),
             "what is believed is on the disk");
   }
-  if (records.empty()) return;
+  if (found.parts.empty()) return;
   // It is gone on with: what is added stands behind what made sense.
-  std::size_t before = 0;
-  const std::size_t count = decode(bytes, before).records.size();
+  const std::size_t used = decode(bytes);
+  require(found.bytes == static_cast<std::int64_t>(used), "all that makes sense was read");
+  const std::size_t more = (found.same_boot ? 1 : 2) * Journal::kRecordBytes;
   try {
-    Journal journal(at.folder.get(), name, at.part.get(), false, "name", used);
+    Journal journal(found, at.part.get(), false, "name");
     journal.add({0, base::kLeafSize}, base::digest_of_zeros(0, base::kLeafSize));
   } catch (const base::Error&) {
     require(false, "a journal that is believed can be gone on with");
   }
-  std::vector<std::byte> longer(used + kRecord);
+  std::vector<std::byte> longer(used + more);
   const base::Fd again(openat(at.folder.get(), name.c_str(), O_RDONLY | O_CLOEXEC));
   require(pread(again.get(), longer.data(), longer.size(), 0) == static_cast<ssize_t>(longer.size()), "it has grown");
-  require(decode(longer, before).records.size() == count + 1 && before == longer.size(), "what was added is there");
+  require(decode(longer) == longer.size(), "what was added is there");
 }
 
 }  // namespace
@@ -161,10 +165,8 @@ void recover(Bytes bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace argosy;
   const Bytes input = std::as_bytes(std::span(data, size));
-  std::size_t used = 0;
-  decode(input, used);
+  decode(input);
   const std::vector<std::byte> bytes = believable(input);
-  const auto contents = decode(bytes, used);
-  if (!contents.foreign) recover(bytes);
+  if (decode(bytes) != 0) recover(bytes);
   return 0;
 }

@@ -12,6 +12,7 @@
 #include "core/stripe_wire.h"
 #include "engine/transfer.h"
 #include "file/journal.h"
+#include "file/tree_pack.h"
 #include "memory_fabric.h"
 
 namespace argosy {
@@ -68,10 +69,8 @@ core::Page a_page() {
 
 core::Answer an_answer() {
   core::Answer answer{0, {true, true, false}, {}};
-  core::Ranges ranges;
-  ranges.add({0, 2 * base::kLeafSize});
-  ranges.add({3 * base::kLeafSize, 4 * base::kLeafSize});
-  answer.held.push_back({1, ranges});
+  answer.held.push_back(
+      {1, {{{0, 2 * base::kLeafSize}, {1, 2}}, {{3 * base::kLeafSize, 4 * base::kLeafSize}, {3, 4}}}});
   return answer;
 }
 
@@ -141,6 +140,8 @@ void journals() {
     bytes.insert(bytes.end(), record.begin(), record.end());
   }
   save("journal/three", bytes);
+  const Bytes boot = file::Journal::encode(file::Journal::boot_record("another"), head);
+  bytes.insert(bytes.end(), boot.begin(), boot.end());
   save("journal/torn", std::span(bytes).first(bytes.size() - 20));
 }
 
@@ -228,6 +229,42 @@ void stripes() {
   save("stripe/manifest", std::as_bytes(std::span(text)));
 }
 
+// A part of a folder's bytes: a page, or what lies between pages.
+void add_part(Bytes& all, std::uint8_t kind, std::span<const std::byte> part) {
+  base::Writer writer(all);
+  writer.put(kind);
+  writer.put(static_cast<std::uint16_t>(part.size()));
+  all.insert(all.end(), part.begin(), part.end());
+}
+
+void packs() {
+  using core::Type;
+  core::Page page;
+  page.entries = {an_entry("tree", Type::kFolder), an_entry("tree/file", Type::kFile, 6),
+                  an_entry("tree/hole", Type::kFile, 1 << 20), an_entry("tree/link", Type::kSymlink),
+                  an_entry("tree/again", Type::kHardLink)};
+  const auto head = [](Bytes& to, file::PackPart part, std::int64_t length) {
+    base::Writer writer(to);
+    writer.put(static_cast<std::uint8_t>(part));
+    writer.put(length);
+  };
+  Bytes parts;
+  head(parts, file::PackPart::kData, 6);
+  parts.resize(parts.size() + 6);
+  head(parts, file::PackPart::kEnd, 6);
+  head(parts, file::PackPart::kHole, 1 << 20);
+  head(parts, file::PackPart::kEnd, 1 << 20);
+  core::Page last;
+  last.number = 1;
+  last.first = page.entries.size();
+  last.last = true;
+  Bytes all;
+  add_part(all, 0, unsealed(core::encode_page(page)));
+  add_part(all, 1, parts);
+  add_part(all, 0, unsealed(core::encode_page(last)));
+  save("pack/tree", all);
+}
+
 }  // namespace
 }  // namespace argosy
 
@@ -241,5 +278,6 @@ int main(int argc, char** argv) {
   argosy::streams(1);
   argosy::holes();
   argosy::stripes();
+  argosy::packs();
   return 0;
 }

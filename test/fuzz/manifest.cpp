@@ -58,7 +58,7 @@ void look_at_page(std::span<const std::byte> bytes) {
 bool same(const core::Answer& a, const core::Answer& b) {
   return a.page == b.page && a.wanted == b.wanted &&
          std::ranges::equal(a.held, b.held, [](const core::Held& one, const core::Held& two) {
-           return one.entry == two.entry && one.ranges == two.ranges;
+           return one.entry == two.entry && one.parts == two.parts;
          });
 }
 
@@ -69,12 +69,13 @@ void look_at_answer(std::span<const std::byte> bytes) {
           "an answer has its limit");
   for (std::size_t i = 0; i < answer->held.size(); ++i) {
     const core::Held& held = answer->held[i];
-    require(answer->wanted.at(held.entry) && !held.ranges.empty(), "what is held is of a wanted entry");
+    require(answer->wanted.at(held.entry) && !held.parts.empty(), "what is held is of a wanted entry");
     require(i == 0 || answer->held[i - 1].entry < held.entry, "what is held is in order");
     std::int64_t at = 0;
-    for (const core::Range& range : held.ranges.all()) {
+    for (const core::Part& part : held.parts) {
+      const core::Range& range = part.range;
       require(range.begin >= at && range.begin < range.end && range.begin % base::kLeafSize == 0,
-              "ranges are in order and do not overlap");
+              "parts are in order and do not overlap");
       at = range.end;
     }
   }

@@ -4,7 +4,7 @@ import os
 import stat
 
 import pytest
-from harness import ARGOSY, MI, SYSTEM, data_of, leftovers, until
+from harness import ARGOSY, MI, SYSTEM, data_of, goes_on, leftovers, until
 
 SIZE = 8 * MI + 5
 
@@ -161,4 +161,4 @@ def test_interrupt_in_the_middle(lab, start, source):
     result = job.wait(5)
     assert result.code == 130, result
     job.gone(2)
-    assert leftovers(lab.disk(2)) == [] and not (lab.disk(2) / "out/big.bin").exists()
+    assert goes_on(lab.disk(2)) and not (lab.disk(2) / "out/big.bin").exists()

@@ -26,7 +26,7 @@ TEST(Wildcards, MatchAsRsyncDoes) {
   EXPECT_TRUE(matches_wildcards("[[:digit:]]", "7"));
   EXPECT_TRUE(matches_wildcards("a\\*", "a*"));
   EXPECT_FALSE(matches_wildcards("a\\*", "ab"));
-  EXPECT_TRUE(matches_wildcards("[unclosed", "[unclosed"));
+  EXPECT_FALSE(matches_wildcards("[unclosed", "[unclosed"));
   EXPECT_FALSE(matches_wildcards("*a/*c", "xa/ya/zc"));
 }
 
@@ -67,10 +67,10 @@ TEST(Wildcards, MatchWhatTryingEverythingMatches) {
 
 TEST(Filter, FirstMatchDecides) {
   Filter filter;
-  EXPECT_TRUE(filter.add("keep.log", true));
-  EXPECT_TRUE(filter.add("*.log", false));
-  EXPECT_TRUE(filter.add("/top/tmp/", false));
-  EXPECT_TRUE(filter.add("cache/***", false));
+  EXPECT_EQ(filter.add_rule("keep.log", true), "");
+  EXPECT_EQ(filter.add_rule("*.log", false), "");
+  EXPECT_EQ(filter.add_rule("/top/tmp/", false), "");
+  EXPECT_EQ(filter.add_rule("cache/***", false), "");
   EXPECT_FALSE(filter.leaves_out("top/a/keep.log", false));
   EXPECT_TRUE(filter.leaves_out("top/a/other.log", false));
   EXPECT_TRUE(filter.leaves_out("top/tmp", true));
@@ -78,17 +78,38 @@ TEST(Filter, FirstMatchDecides) {
   EXPECT_FALSE(filter.leaves_out("top/a/tmp", true));
   EXPECT_TRUE(filter.leaves_out("top/cache", true));
   EXPECT_TRUE(filter.leaves_out("top/cache/x", false));
-  EXPECT_FALSE(filter.add("/", false));
-  EXPECT_FALSE(filter.add("", false));
+}
+
+TEST(Filter, WhatMatchesNothing) {
+  for (const char* pattern : {"", "/", "//", "[z", "[a/[[:foo:]]*", "x\\", "[c-a]", "foo//"}) {
+    Filter filter;
+    EXPECT_EQ(filter.add_rule(pattern, false), "") << pattern;
+    for (const char* path : {"top", "top/z", "top/[z", "top/a", "top/foo", "top/foo/a", "x"})
+      EXPECT_FALSE(filter.leaves_out(path, true)) << pattern << " " << path;
+  }
+  Filter filter;
+  EXPECT_NE(filter.add_rule("- ", false), "");
+  EXPECT_NE(filter.add_rule(std::string(5000, 'a'), false), "");
+}
+
+TEST(Filter, StarsInFrontAlsoStandForNoFolder) {
+  for (const char* pattern : {"**/top/foo", "**/top", "**/**", "**/*", "**", "***"}) {
+    Filter filter;
+    EXPECT_EQ(filter.add_rule(pattern, false), "");
+    EXPECT_TRUE(filter.leaves_out("top/foo", false) || filter.leaves_out("top", true)) << pattern;
+  }
 }
 
 TEST(Filter, Lists) {
   Filter filter;
-  EXPECT_EQ(filter.add_list("# comment\n\n- *.o\n!\n+ a\nb\n"), "");
+  EXPECT_EQ(filter.add_list("# comment\n\n- *.o\n!\n+ a\r\nb\n", false), "");
   EXPECT_FALSE(filter.leaves_out("x.o", false));
   EXPECT_FALSE(filter.leaves_out("a", false));
   EXPECT_TRUE(filter.leaves_out("b", false));
-  EXPECT_EQ(filter.add_list("fine\n/\n"), "/");
+  EXPECT_EQ(filter.add_list(std::string_view("c\nd\0e", 5), true), "");
+  EXPECT_TRUE(filter.leaves_out("c\nd", false));
+  EXPECT_TRUE(filter.leaves_out("e", false));
+  EXPECT_NE(filter.add_list("fine\n- \n", false), "");
 }
 
 TEST(Ranges, JoinAndRefuseOverlap) {
@@ -177,22 +198,54 @@ TEST(TreePage, HostileEntriesAreRefused) {
   EXPECT_TRUE(refused([](Entry& e) { e.attributes = {{"a", std::string(kAttributeBytes, 'x')}}; }));
 }
 
-TEST(TreeAnswer, HeldRangesComeBackAndCombine) {
-  Answer one{3, {true, true, false}, {}};
+TEST(Ranges, Meet) {
   Ranges ranges;
-  ranges.add({0, 4 * base::kLeafSize});
-  one.held.push_back({1, ranges});
+  ranges.add({10, 20});
+  ranges.add({30, 40});
+  EXPECT_TRUE(ranges.meets({0, 11}) && ranges.meets({19, 25}) && ranges.meets({35, 36}) && ranges.meets({0, 90}));
+  EXPECT_FALSE(ranges.meets({0, 10}) || ranges.meets({20, 30}) || ranges.meets({40, 50}));
+}
+
+TEST(TreeAnswer, HeldPartsComeBackAndCombine) {
+  constexpr std::int64_t kLeaf = base::kLeafSize;
+  const Part first{{0, kLeaf}, {1, 2}};
+  const Part second{{kLeaf, 2 * kLeaf}, {3, 4}};
+  Answer one{3, {true, true, false}, {}};
+  one.held.push_back({1, {first, second, {{4 * kLeaf, 6 * kLeaf}, {5, 6}}}});
   const auto back = decode_answer(encode_answer(one));
   ASSERT_TRUE(back);
   ASSERT_EQ(back->held.size(), 1U);
-  EXPECT_EQ(back->held[0].ranges, ranges);
+  EXPECT_EQ(back->held[0].parts, one.held[0].parts);
   Answer two{3, {false, true, false}, {}};
   EXPECT_TRUE(combine(one, two).held.empty());
-  Ranges less;
-  less.add({base::kLeafSize, 2 * base::kLeafSize});
-  two.held.push_back({1, less});
+  // Only what is the same in both: not another part, and not another content.
+  two.held.push_back({1, {{{0, kLeaf}, {9, 9}}, second, {{4 * kLeaf, 5 * kLeaf}, {5, 6}}}});
   ASSERT_EQ(combine(one, two).held.size(), 1U);
-  EXPECT_EQ(combine(one, two).held[0].ranges, less);
+  EXPECT_EQ(combine(one, two).held[0].parts, std::vector<Part>{second});
+  // Who has all of it wants none of it.
+  two = {3, {false, false, false}, {}};
+  EXPECT_EQ(combine(two, one).held[0].parts, one.held[0].parts);
+}
+
+TEST(TreeAnswer, HostilePartsAreRefused) {
+  constexpr std::int64_t kLeaf = base::kLeafSize;
+  const auto decodes = [](std::vector<Part> parts) {
+    return decode_answer(encode_answer({0, {true}, {{0, std::move(parts)}}})).has_value();
+  };
+  EXPECT_TRUE(decodes({{{0, kLeaf}, {}}, {{kLeaf, kLeaf + 1}, {}}}));
+  EXPECT_FALSE(decodes({{{kLeaf, 2 * kLeaf}, {}}, {{0, kLeaf}, {}}}));
+  EXPECT_FALSE(decodes({{{0, 2 * kLeaf}, {}}, {{kLeaf, 3 * kLeaf}, {}}}));
+  EXPECT_FALSE(decodes({{{0, 0}, {}}}) || decodes({{{-kLeaf, 0}, {}}}) || decodes({{{1, kLeaf}, {}}}));
+}
+
+TEST(TreeAnswer, PartsAreFewWhateverTheSize) {
+  EXPECT_EQ(part_size(0), base::kLeafSize);
+  EXPECT_EQ(part_size(100 << 20), base::kLeafSize);
+  for (const std::int64_t size : {std::int64_t{128} << 20, (std::int64_t{1} << 40) + 1, INT64_MAX}) {
+    EXPECT_LE(size / part_size(size), 512);
+    EXPECT_GT(size / part_size(size), 128);
+    EXPECT_EQ(part_size(size) % base::kLeafSize, 0);
+  }
 }
 
 }  // namespace

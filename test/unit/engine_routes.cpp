@@ -185,7 +185,7 @@ TEST_P(EngineRoutes, AFailedSinkIsReportedAndTheOthersGetAll) {
       for (int rank = 0; rank < ranks; ++rank) {
         const auto& node = *world.nodes[static_cast<std::size_t>(rank)];
         if (rank == bad) {
-          EXPECT_EQ(node.transfer->failures().size(), 2U);
+          EXPECT_EQ(node.transfer->failures().total(), 2);
           EXPECT_EQ(node.sink->visible.size(), files.size() - 2);
           EXPECT_TRUE(node.sink->hidden.empty());
         } else {

@@ -27,7 +27,7 @@ std::string noise(std::size_t bytes, unsigned seed = 1) {
 
 // Two ranks that step in turn, until both are done or nothing moves any more.
 struct Pair {
-  Pair(MemorySource& source, MemorySink& sink, std::size_t slots, bool shared)
+  Pair(MemorySource& source, core::Sink& sink, std::size_t slots, bool shared)
       : memory_a(slots * slot), memory_b(slots * slot), a_pools(reading(memory_a)), b_pools(receiving(memory_b)) {
     if (shared) fabric.shared = {{0, memory_a}, {1, memory_b}};
     engine::Transfer::Settings settings;
@@ -137,6 +137,110 @@ TEST_P(EngineTransfer, OpenEndedSourceEndsAnywhere) {
   }
 }
 
+// Has, from an earlier run, the leaves of the first file that `left` names, with the bytes of `content`.
+class HoldingSink final : public core::Sink {
+ public:
+  HoldingSink(MemorySink& sink, std::string content, std::vector<std::int64_t> left)
+      : sink_(sink), content_(std::move(content)), left_(std::move(left)) {}
+
+  std::vector<bool> examine(const core::Page& page) override { return sink_.examine(page); }
+  core::Examination inspect(const core::Page& page) override {
+    core::Examination found;
+    found.wanted = examine(page);
+    if (!left_.empty()) found.held.push_back({0, {}});
+    for (const std::int64_t leaf : left_) {
+      const core::Range range{leaf * kChunk, (leaf + 1) * kChunk};
+      found.held[0].parts.push_back({range, held(0, range)});
+      sink_.write(0, range.begin, bytes(range));
+    }
+    sink_.writes = 0;
+    return found;
+  }
+  base::Digest held(std::uint64_t, core::Range range) override { return base::digest_of(bytes(range), range.begin); }
+  void write(std::uint64_t entry, std::int64_t offset, std::span<const std::byte> data) override {
+    sink_.write(entry, offset, data);
+  }
+  void commit(std::uint64_t entry, std::int64_t length, const base::Digest& digest) override {
+    sink_.commit(entry, length, digest);
+  }
+  void discard(std::uint64_t entry) noexcept override { sink_.discard(entry); }
+  void leave(std::uint64_t entry) noexcept override {
+    left_behind = true;
+    discard(entry);
+  }
+
+  bool left_behind = false;
+
+ private:
+  std::span<const std::byte> bytes(core::Range range) const {
+    return std::as_bytes(std::span(content_))
+        .subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.end - range.begin));
+  }
+  MemorySink& sink_;
+  std::string content_;
+  std::vector<std::int64_t> left_;
+};
+
+TEST_P(EngineTransfer, WhatIsHeldDoesNotTravel) {
+  const std::string content = noise(8 * kChunk);
+  MemorySource source({{"a", content}});
+  MemorySink sink;
+  HoldingSink holding(sink, content, {0, 1, 2, 5});
+  Pair pair(source, holding, slots(), shared());
+  ASSERT_TRUE(pair.run());
+  EXPECT_TRUE(sink.visible["a"] == content);
+  EXPECT_EQ(pair.b->destination()->counts().bytes_written, 4 * kChunk);
+  // It is the digest of the whole all the same.
+  const auto whole = base::close_digest(base::digest_of(std::as_bytes(std::span(content)), 0), 8 * kChunk);
+  EXPECT_EQ(sink.digests["a"], whole);
+  EXPECT_EQ(pair.a->origin()->counts().digest, whole);
+}
+
+TEST_P(EngineTransfer, WhatIsHeldOfAnotherFileTravels) {
+  const std::string content = noise(8 * kChunk);
+  std::string other = noise(8 * kChunk, 2);
+  other.replace(kChunk, kChunk, content, kChunk, kChunk);
+  MemorySource source({{"a", content}});
+  MemorySink sink;
+  HoldingSink holding(sink, other, {0, 1, 2, 5});
+  Pair pair(source, holding, slots(), shared());
+  ASSERT_TRUE(pair.run());
+  EXPECT_TRUE(sink.visible["a"] == content);
+  EXPECT_EQ(pair.b->destination()->counts().bytes_written, 7 * kChunk);
+}
+
+TEST_P(EngineTransfer, WhatComesForOthersIsNotWrittenAgain) {
+  // The answer is changed on its way as if another destination had nothing.
+  const std::string content = noise(8 * kChunk);
+  MemorySource source({{"a", content}});
+  MemorySink sink;
+  HoldingSink holding(sink, content, {0, 1, 2, 5});
+  Pair pair(source, holding, slots(), shared());
+  pair.fabric.damage = [](int, int, core::Tag tag, std::vector<std::byte>& bytes) {
+    if (tag != core::Tag::kAnswer) return;
+    core::Answer answer = core::decode_answer(bytes).value();
+    answer.held.clear();
+    bytes = core::encode_answer(answer);
+  };
+  ASSERT_TRUE(pair.run());
+  EXPECT_TRUE(sink.visible["a"] == content);
+  EXPECT_EQ(pair.a->origin()->counts().bytes_read, 8 * kChunk);
+  EXPECT_EQ(pair.b->destination()->counts().bytes_written, 4 * kChunk);
+  EXPECT_EQ(sink.writes, 4);
+}
+
+TEST_P(EngineTransfer, WhatIsCutShortIsLeftForTheNextRun) {
+  // The origin alone has heard that the job is to stop.
+  MemorySource source({{"a", noise(64 * kChunk)}});
+  MemorySink sink;
+  HoldingSink holding(sink, {}, {});
+  Pair pair(source, holding, slots(), shared());
+  while (sink.writes == 0) pair.turn();
+  pair.a->stop();
+  ASSERT_TRUE(pair.run());
+  EXPECT_TRUE(holding.left_behind && sink.visible.empty());
+}
+
 TEST_P(EngineTransfer, MissingFileIsToldBySizeMinusOneAndFailsAlone) {
   MemorySource source({{"a", noise(10)}, {"gone", "", true}, {"b", noise(3 * kChunk)}});
   MemorySink sink;
@@ -144,8 +248,8 @@ TEST_P(EngineTransfer, MissingFileIsToldBySizeMinusOneAndFailsAlone) {
   ASSERT_TRUE(pair.run());
   EXPECT_EQ(sink.told[1].size, -1);
   EXPECT_EQ(sink.visible.size(), 2U);
-  ASSERT_EQ(pair.a->failures().size(), 1U);
-  EXPECT_EQ(pair.a->failures()[0].path, "gone");
+  ASSERT_EQ(pair.a->failures().total(), 1);
+  EXPECT_EQ(pair.a->failures().kept()[0].path, "gone");
   EXPECT_TRUE(pair.b->failures().empty());
 }
 
@@ -158,8 +262,8 @@ TEST_P(EngineTransfer, ReadErrorInTheMiddleFailsThatFileAlone) {
   EXPECT_FALSE(sink.visible.contains("a"));
   EXPECT_EQ(sink.visible.size(), 2U);
   EXPECT_TRUE(sink.hidden.empty());
-  ASSERT_GE(pair.a->failures().size(), 1U);
-  EXPECT_EQ(pair.a->failures()[0].error_number, EIO);
+  ASSERT_GE(pair.a->failures().total(), 1);
+  EXPECT_EQ(pair.a->failures().kept()[0].error_number, EIO);
   EXPECT_TRUE(pair.b->failures().empty());
 }
 
@@ -171,7 +275,7 @@ TEST_P(EngineTransfer, ChangedSourceIsNeverSeen) {
   ASSERT_TRUE(pair.run());
   EXPECT_TRUE(sink.visible.empty());
   EXPECT_TRUE(sink.hidden.empty());
-  EXPECT_EQ(pair.a->failures().size(), 2U);
+  EXPECT_EQ(pair.a->failures().total(), 2);
 }
 
 TEST_P(EngineTransfer, FullDiskStopsTheReadingEarly) {
@@ -181,8 +285,8 @@ TEST_P(EngineTransfer, FullDiskStopsTheReadingEarly) {
   Pair pair(source, sink, slots(), shared());
   ASSERT_TRUE(pair.run());
   EXPECT_TRUE(sink.visible.empty() && sink.hidden.empty());
-  ASSERT_EQ(pair.b->failures().size(), 1U);
-  EXPECT_EQ(pair.b->failures()[0].error_number, ENOSPC);
+  ASSERT_EQ(pair.b->failures().total(), 1);
+  EXPECT_EQ(pair.b->failures().kept()[0].error_number, ENOSPC);
   EXPECT_TRUE(pair.a->failures().empty());
   EXPECT_LT(source.reads, 60);
 }
@@ -194,7 +298,7 @@ TEST_P(EngineTransfer, FailedCommitFailsTheFile) {
   Pair pair(source, sink, slots(), shared());
   ASSERT_TRUE(pair.run());
   EXPECT_TRUE(sink.visible.empty() && sink.hidden.empty());
-  EXPECT_EQ(pair.b->failures().size(), 2U);
+  EXPECT_EQ(pair.b->failures().total(), 2);
 }
 
 TEST_P(EngineTransfer, WhatIsInPlaceIsNotRead) {
@@ -242,8 +346,8 @@ TEST(EngineDamage, AWrongByteInFlightIsFound) {
     };
     ASSERT_TRUE(pair.run()) << at;
     EXPECT_TRUE(sink.visible.empty() && sink.hidden.empty()) << at;
-    ASSERT_EQ(pair.b->failures().size(), 1U) << at;
-    EXPECT_EQ(pair.b->failures()[0].kind, base::Kind::kIntegrity) << at;
+    ASSERT_EQ(pair.b->failures().total(), 1) << at;
+    EXPECT_EQ(pair.b->failures().kept()[0].kind, base::Kind::kIntegrity) << at;
   }
 }
 

@@ -67,8 +67,10 @@ class FileTreePack : public testing::Test {
     const auto size = static_cast<std::int64_t>(bytes.size());
     file::check_tree(fd.get(), size, "shown");
     const file::Folder out((root_ / "out").string(), 0);
-    file::Writer writer(&out, {});
-    file::Unpacked unpacked = file::unpack_tree(fd.get(), size, "back", writer, "shown");
+    file::Writer::Settings how;
+    how.read_back = true;
+    file::Writer writer(&out, how);
+    file::Unpacked unpacked = file::unpack_tree(fd.get(), size, "back", writer, "shown", true);
     EXPECT_TRUE(writer.finish().failures.empty());
     return unpacked;
   }
