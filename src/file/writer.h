@@ -46,7 +46,8 @@ class Writer final : public core::Sink {
     bool publish = false;   // folders are filled under another name until publish_trees()
     bool only_ask = false;  // nothing is made or written; inspect() says what would be
     bool journals = true;   // what is written of a large file is noted, for a run after this one
-    bool whole = false;     // the folder itself is a tree's top: lock_top(), and all in it is beneath
+    bool stages = false;  // one giver's manifest, which lists a folder once: new ones may be filled beside it (stage.h)
+    bool whole = false;   // the folder itself is a tree's top: lock_top(), and all in it is beneath
   };
   // What finish() has done.
   struct Finished {
@@ -147,8 +148,7 @@ class Writer final : public core::Sink {
   void look_for_stage(const std::string& above);
   void forget_left_stage();
   bool rescue(const core::Entry& entry, const OpenFolder& folder, struct stat& status);
-  bool wants_file(const core::Page& page, std::uint64_t index, const core::Entry& entry,
-                  std::vector<core::Part>& held);
+  bool wants_file(const core::Page& page, std::uint64_t index, const core::Entry& entry, std::vector<core::Part>& held);
   void check_space(const core::Page& page, core::Examination& found);
   void tidy(const core::Entry& entry, const OpenFolder& folder);
   bool is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) const;
@@ -206,7 +206,8 @@ class Writer final : public core::Sink {
   // Of the folder whose entries are being examined.
   std::string listed_folder_;
   std::shared_ptr<Stage> stage_;
-  std::string looked_beside_;  // where for what an earlier run has left
+  std::unordered_set<std::uint64_t> staged_folders_;  // hashes of the paths of those that had one
+  std::string looked_beside_;                         // where for what an earlier run has left
   std::shared_ptr<const OpenFolder> left_stage_above_;
   std::shared_ptr<const OpenFolder> left_stage_;
   std::mutex mutex_;  // of what follows
