@@ -1,8 +1,9 @@
-"""What bench/run and bench/lab share."""
+"""What bench/run, bench/lab and bench/trees share."""
 
 import datetime
 import os
 import platform
+import random
 import re
 import shlex
 
@@ -28,6 +29,21 @@ def write_random(path, size):
     with open(path, "wb") as file:
         for at in range(0, size, len(block)):
             file.write(block[: min(len(block), size - at)])
+
+
+def make_tree(folder, files=50_000, folders=1_000, mean=5_220, seed=1):
+    """Small files, as a source tree or a package repository has them."""
+    rng = random.Random(seed)
+    noise = rng.randbytes(1 << 20)
+    a_folder = files // folders
+    for number in range(folders):
+        place = os.path.join(folder, f"{number // 100:02}", f"{number:04}")
+        os.makedirs(place)
+        for file in range(a_folder):
+            size = min(int(rng.expovariate(1 / mean)), 200_000)
+            at = rng.randrange(len(noise) - size)
+            with open(os.path.join(place, f"file-{file:04}"), "wb") as out:
+                out.write(noise[at : at + size])
 
 
 def machine():

@@ -232,6 +232,7 @@ class Move {
     const bool writes = way_.route->is_destination(me_);
     if (writes) {
       file::Writer::Settings how;
+      how.stages = true;
       how.fsync = options_.common.fsync;
       how.read_back = options_.common.read_back;
       how.leave_same = task_.leave_same;

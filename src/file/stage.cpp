@@ -58,13 +58,11 @@ std::shared_ptr<Stage> Stage::make(std::shared_ptr<const OpenFolder> above, cons
 
 void Stage::show(const std::string& shown) const {
   const int fd = above_->fd.get();
-  if (renameat(fd, hidden_.c_str(), fd, name_.c_str()) == 0) return;
-  if (errno != ENOTEMPTY && errno != EEXIST)
-    throw base::system_error(Kind::kDestination, shown, errno, "can't be put in place");
-  move_files(shown);
+  if (renameat(fd, hidden_.c_str(), fd, name_.c_str()) != 0) move_files(shown);
 }
 
-// Somebody has put something into the folder meanwhile: what this run has made is added to it.
+// Somebody has put something into the folder meanwhile, or this file system does not rename folders so: what this run
+// has made is added to it.
 void Stage::move_files(const std::string& shown) const {
   const auto there = open_in(*above_, name_);
   if (!there) throw base::system_error(Kind::kDestination, shown, errno, "can't be put in place");

@@ -283,7 +283,7 @@ void Writer::lock_tree(const core::Entry& entry) {
 // Whether all that is in the folder of this entry stands in this page, and is worth a stage. A listing has what is in a
 // folder side by side; an entry of another folder tells that it was all.
 bool Writer::can_stage(const core::Page& page, std::size_t first) const {
-  if (settings_.fsync || settings_.only_ask) return false;
+  if (!settings_.stages || settings_.fsync || settings_.only_ask) return false;
   const std::string_view above = parent_of(page.entries[first].path);
   if (parent_of(above).empty()) return false;  // the name is that of a tree of --publish
   std::size_t files = 0;
@@ -304,6 +304,8 @@ void Writer::stage_from(const core::Page& page, std::size_t first, const core::E
   listed_folder_ = above;
   if (stage_) settle(*std::exchange(stage_, nullptr));
   if (!fresh_folders_.contains(listed_folder_) || !can_stage(page, first)) return;
+  // A manifest that lists a folder again, which no honest one does, must not take its stage for a leftover.
+  if (!staged_folders_.insert(base::checksum_of(std::as_bytes(std::span(listed_folder_)))).second) return;
   stage_ = Stage::make(parent(listed_folder_), listed_folder_);
 }
 
@@ -323,7 +325,7 @@ void Writer::look_for_stage(const std::string& above) {
   if (above == looked_beside_) return;
   forget_left_stage();
   looked_beside_ = above;
-  if (parent_of(above).empty()) return;
+  if (!settings_.stages || parent_of(above).empty()) return;
   left_stage_above_ = parent(above);
   left_stage_ = open_left_stage(*left_stage_above_, above);
 }

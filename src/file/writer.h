@@ -46,7 +46,8 @@ class Writer final : public core::Sink {
     bool publish = false;   // folders are filled under another name until publish_trees()
     bool only_ask = false;  // nothing is made or written; inspect() says what would be
     bool journals = true;   // what is written of a large file is noted, for a run after this one
-    bool whole = false;     // the folder itself is a tree's top: lock_top(), and all in it is beneath
+    bool stages = false;  // one giver's manifest, which lists a folder once: new ones may be filled beside it (stage.h)
+    bool whole = false;   // the folder itself is a tree's top: lock_top(), and all in it is beneath
   };
   // What finish() has done.
   struct Finished {
@@ -205,7 +206,8 @@ class Writer final : public core::Sink {
   // Of the folder whose entries are being examined.
   std::string listed_folder_;
   std::shared_ptr<Stage> stage_;
-  std::string looked_beside_;  // where for what an earlier run has left
+  std::unordered_set<std::uint64_t> staged_folders_;  // hashes of the paths of those that had one
+  std::string looked_beside_;                         // where for what an earlier run has left
   std::shared_ptr<const OpenFolder> left_stage_above_;
   std::shared_ptr<const OpenFolder> left_stage_;
   std::mutex mutex_;  // of what follows

@@ -22,7 +22,8 @@ def make_source(place, seed=1, big=24 * MI):
 
 def all_visible_are_right(source, target):
     """Each name that is there holds what the source holds."""
-    for at, _, files in os.walk(os.fsencode(target)):
+    for at, folders, files in os.walk(os.fsencode(target)):
+        folders[:] = [name for name in folders if not name.startswith(b".argosy-")]
         for name in files:
             if name.startswith(b".argosy-"):
                 continue
