@@ -60,7 +60,8 @@ class JournalOnDisk : public testing::Test {
     std::string text;
     core::Held held;
     held.parts = found.parts;
-    for (const core::Range& range : held.ranges().all())
+    const core::Ranges ranges = held.ranges();
+    for (const core::Range& range : ranges.all())
       text += std::to_string(range.begin / kLeaf) + "-" + std::to_string(range.end / kLeaf) + " ";
     return text;
   }
