@@ -1,5 +1,6 @@
 """Interrupted at any point: every visible name is whole, and the next run goes on. And --publish, and clean."""
 
+import contextlib
 import os
 import random
 import signal
@@ -234,7 +235,7 @@ def test_a_manifest_of_what_was_gone_on_with(place, argosy, send, interrupted):
     assert result.code == 0 and result.report["bytes_moved"] < 6 * MI, result
     lines = (place / "m").read_text().splitlines()
     digest = argosy("digest", "out/big").out.decode().split()[0]
-    assert len(lines) == 2 and digest in lines[1] and result.report["digest"] == digest, result
+    assert len(lines) == 3 and digest in lines[1] and result.report["digest"] == digest, result
 
 
 STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
