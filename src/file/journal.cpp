@@ -249,7 +249,13 @@ Journal::Journal(int folder, const std::string& name, const core::Entry& entry, 
   if (!fd_.valid()) throw failure(shown_);
   const std::vector<std::byte> head = encode_head(entry, boot_id(), status.st_ino);
   head_ = base::Reader(std::span(head).last(8)).get<std::uint64_t>();
-  append_all(fd_.get(), head, shown_);
+  try {
+    append_all(fd_.get(), head, shown_);
+  } catch (const base::Error&) {
+    // On a disk that is full a name may be all that there is room for.
+    static_cast<void>(unlinkat(folder, name.c_str(), 0));
+    throw;
+  }
 }
 
 Journal::Journal(Recovered& recovered, int part, bool durable, std::string shown)
