@@ -42,9 +42,9 @@ class Sink final : public core::Sink {
     return wanted;
   }
   void write(std::uint64_t entry, std::int64_t offset, std::span<const std::byte> data) override {
-    put(entry, offset, static_cast<std::int64_t>(data.size()));
+    note(entry, offset, static_cast<std::int64_t>(data.size()));
   }
-  void hole(std::uint64_t entry, std::int64_t offset, std::int64_t length) override { put(entry, offset, length); }
+  void hole(std::uint64_t entry, std::int64_t offset, std::int64_t length) override { note(entry, offset, length); }
   void commit(std::uint64_t entry, std::int64_t length, const base::Digest& /*digest*/) override {
     const auto found = files_.find(entry);
     require(found != files_.end(), "what is committed was wanted and is neither committed nor discarded");
@@ -62,7 +62,7 @@ class Sink final : public core::Sink {
     core::Ranges ranges;
     std::int64_t bytes = 0;
   };
-  void put(std::uint64_t entry, std::int64_t offset, std::int64_t length) {
+  void note(std::uint64_t entry, std::int64_t offset, std::int64_t length) {
     const auto found = files_.find(entry);
     require(found != files_.end(), "what is written was wanted");
     require(offset >= 0 && length >= 0 && length <= found->second.size - offset, "an extent lies in its file");
