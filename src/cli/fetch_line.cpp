@@ -30,8 +30,9 @@ appears under its name when all of it is there and right, or not at all. Where t
 origin still has the ETag that is kept with a file, nothing moves.
 
 All ranks together keep to --connections and --rate, and all of them wait when an
-origin asks for time (429, 503, Retry-After, RateLimit). A file's name comes from
-the LIST, from the origin (Content-Disposition) or from the URL.
+origin asks for time (429, 503, Retry-After, RateLimit), also where redirects lead.
+A file's name comes from the LIST, from the origin (Content-Disposition) or from
+the URL; an origin's replaces only what came from the same URL.
 
 A LIST has a line for each object, "URL", "URL NAME", "URL sha256:HEX" or
 "URL NAME sha256:HEX", or is a Metalink (RFC 5854) with mirrors and checksums.

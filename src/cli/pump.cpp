@@ -56,7 +56,12 @@ int pump_standard_output(int from, int to) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return EXIT_FAILURE;
     if (count == 0) break;
-    if (!write_all(to, {part.get(), static_cast<std::size_t>(count)})) return EXIT_FAILURE;
+    if (write_all(to, {part.get(), static_cast<std::size_t>(count)})) continue;
+    // Rank 0 is told why, and closes its end; until then what it still sends is taken, or the reset would be faster.
+    const char why = static_cast<char>(errno);
+    if (send(from, &why, 1, MSG_NOSIGNAL) != 1) return EXIT_FAILURE;
+    while (read(from, part.get(), kPartBytes) > 0) continue;
+    return EXIT_FAILURE;
   }
   return send(from, "!", 1, MSG_NOSIGNAL) == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

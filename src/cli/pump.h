@@ -7,8 +7,9 @@ namespace argosy::cli {
 // end; in every other case the reader sees an error. Blocks; runs in a process of its own. Returns its exit code.
 int pump_standard_input(int from, int to);
 
-// Copies the socket `from` to `to`, standard output, until it ends, and then sends a byte back. Blocks. Returns
-// EXIT_SUCCESS, or EXIT_FAILURE where one of them failed: the socket is then closed without that byte.
+// Copies the socket `from` to `to`, standard output, until it ends, and then sends a '!' back. Blocks. Returns
+// EXIT_SUCCESS, or EXIT_FAILURE where one of them failed: where `to` did, its errno has been sent back as a byte (EDOM,
+// which is a '!', no write has).
 int pump_standard_output(int from, int to);
 
 }  // namespace argosy::cli

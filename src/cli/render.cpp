@@ -95,7 +95,7 @@ std::string fetch_line(const command::Report& report) {
                                                : base::printable(report.name);
   std::string line = fmt::format("fetched {}: {} bytes", what, report.bytes);
   if (report.bytes >= 1024) line += fmt::format(" ({})", format_size(report.bytes));
-  if (report.bytes_moved == 0 && report.fetch->received == 0) {
+  if (report.files > 0 && report.fetch->in_place == report.files) {
     line += fmt::format(", {}, already in place", format_seconds(report.seconds.total));
   } else {
     line += fmt::format(", {:.3f} received for each, {}", report.fetch->ratio(), format_seconds(report.seconds.total));

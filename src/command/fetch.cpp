@@ -85,6 +85,7 @@ class Fetch {
       look = [this] {
         request_ = read_request(asked_, options_.start_directory, surroundings_.open_standard_input);
         request_.setup.all_fields = mode() == Dealer::Mode::kHeads;
+        request_.setup.rate = asked_.rate;
         Dealer::Settings settings;
         settings.mode = mode();
         settings.connections = asked_.connections;
@@ -95,8 +96,7 @@ class Fetch {
         for (const std::size_t slots : layout_.fetching) {
           settings.seats.push_back(std::min(asked_.connections, static_cast<int>(slots)));
         }
-        const std::size_t fewest = *std::min_element(layout_.fetching.begin(), layout_.fetching.end());
-        settings.window = static_cast<int>(fewest);
+        settings.window = layout_.output_window();
         settings.chance = std::random_device()();
         dealer_ = std::make_unique<Dealer>(std::move(request_.wanted), settings);
       };
@@ -174,6 +174,7 @@ class Fetch {
       }
       fetch.received = dealer_->bytes_received();
       fetch.delivered = dealer_->bytes_delivered();
+      fetch.in_place = dealer_->in_place();
       if (fetch.with_responses) fetch.responses = dealer_->responses();
     }
     whole.fetch = std::move(fetch);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 #include "command/fetch_dealer.h"
@@ -51,22 +52,35 @@ void Dealer::take(int rank, const Word& word, double now) {
 }
 
 void Dealer::take_word(int /*rank*/, const Looked& looked, double now) {
-  const auto page = looks_.find(looked.page);
+  const auto page = looks_.find(looked.id);
   if (page == looks_.end()) throw base::Error(Kind::kIntegrity, {}, 0, "a rank has looked where nobody asked it to");
+  Looking& looking = page->second;
   for (const Existing& one : looked.existing) {
-    auto& [count, existing] = page->second.found[one.index];
-    if (count > 0 && existing != one) continue;  // the members have different ones
-    existing = one;
-    ++count;
+    if (one.index < looking.first || one.index - looking.first >= looking.count) {
+      throw base::Error(Kind::kIntegrity, {}, 0, "a rank has looked where nobody asked it to");
+    }
+    looking.found.push_back(one);
   }
-  if (++page->second.answers < settings_.members.size()) return;
-  for (const auto& [index, found] : page->second.found) {
-    if (found.first == settings_.members.size()) object_of(entry_of(index, 0)).existing = found.second;
-  }
+  if (++looking.answers < settings_.members.size()) return;
+  const Looking all = std::move(looking);
   looks_.erase(page);
-  const std::size_t first = looked.page * kNamesALook;
-  for (std::size_t i = first; i < std::min(objects_.size(), first + kNamesALook); ++i) {
-    if (!is_settled(objects_[i])) queue(objects_[i], now);
+  if (all.proposed > 0) {
+    Object& object = objects_[all.first];
+    if (all.proposed - 1 == present(object) && !is_settled(object)) name_is_known(object, all.found);
+    return;
+  }
+  std::map<std::uint64_t, std::size_t> alike;
+  for (const Existing& one : all.found) {
+    std::optional<Existing>& existing = objects_[one.index].existing;
+    if (!existing) existing = one;
+    if (*existing == one && !one.etag.empty()) ++alike[one.index];
+  }
+  for (std::size_t i = all.first; i < all.first + all.count; ++i) {
+    Object& object = objects_[i];
+    // What only some have, or have otherwise, or is longer than it is to be, is not in place.
+    const bool wrong_size = object.existing && object.wanted.size >= 0 && object.wanted.size != object.existing->size;
+    if (alike[i] != settings_.members.size() || wrong_size) object.existing.reset();
+    if (!is_settled(object)) queue(object, now);
   }
 }
 
@@ -74,7 +88,28 @@ void Dealer::take_word(int /*rank*/, const Standing& standing, double /*now*/) {
   const auto found = running_.find(standing.task);
   if (found == running_.end() || found->second.items.empty()) return;
   const Item& item = found->second.items.front();
-  if (item.entry == standing.entry && item.first == standing.first) found->second.bytes = standing.bytes;
+  if (item.entry != standing.entry || item.first != standing.first) return;
+  found->second.bytes = standing.bytes;
+  Object& object = object_of(item.entry);
+  if (standing.size >= 0 && item.entry == present(object) && !is_settled(object)) announce(object, standing.size);
+}
+
+// Its size counts in what is known of the whole job.
+void Dealer::announce(Object& object, std::int64_t size) {
+  if (object.announced < 0) {
+    ++sizes_known_;
+  } else {
+    known_ -= object.announced;
+  }
+  object.announced = size;
+  known_ += size;
+}
+
+void Dealer::take_word(int /*rank*/, const Begun& begun, double /*now*/) {
+  Object& object = object_of(begun.entry);
+  if (begun.entry != present(object) || is_settled(object)) return;
+  object.heard = true;
+  object.checksums = object.wanted.checksums.empty() ? begun.checksums : object.wanted.checksums;
 }
 
 void Dealer::take_word(int rank, const TaskEnd& end, double /*now*/) {
@@ -85,7 +120,7 @@ void Dealer::take_word(int rank, const TaskEnd& end, double /*now*/) {
   const Running& running = found->second;
   seats_[static_cast<std::size_t>(rank)][static_cast<std::size_t>(running.seat)].busy = false;
   --busy_[static_cast<std::size_t>(rank)];
-  budget_.ended(running.host, running.expected, running.came);
+  budget_.ended(running.host);
   if (!counts_.empty()) {
     counts_[static_cast<std::size_t>(settings_.homes[static_cast<std::size_t>(rank)])] += end.messages;
   }
@@ -101,7 +136,6 @@ std::optional<Item> Dealer::ended(const Outcome& outcome, double now) {
   running.items.pop_front();
   running.began = now;
   running.bytes = 0;
-  for (const http::Hop& hop : outcome.hops) running.came += hop.bytes;
   if (item.entry != outcome.entry || item.first != outcome.first) return std::nullopt;
   if (outcome.got < 0 || (item.length > 0 && !outcome.whole && outcome.got > item.length)) return std::nullopt;
   return item;
@@ -114,9 +148,12 @@ void Dealer::count(const Object& object, const Outcome& outcome, double now) {
     // An error's page is nobody's bytes.
     if (hop.status >= 200 && hop.status < 300) ledger.bytes += hop.bytes;
   }
-  const std::string& host = url(object).host;
+  // A host that redirects has answered, and its target has not been asked yet.
+  const std::string& host = outcome.hops.empty() ? place_of(object).host : outcome.hops.back().host;
   const bool busy = outcome.status == 429 || outcome.status == 503;
-  if (outcome.kind == Outcome::Kind::kDone || outcome.kind == Outcome::Kind::kNotModified) {
+  const bool good = outcome.kind == Outcome::Kind::kDone || outcome.kind == Outcome::Kind::kNotModified ||
+                    outcome.kind == Outcome::Kind::kElsewhere;
+  if (good) {
     budget_.answered_well(host);
     constexpr std::int64_t kTelling = 256 * 1024;
     if (outcome.got >= kTelling && outcome.seconds > 0) {
@@ -125,12 +162,10 @@ void Dealer::count(const Object& object, const Outcome& outcome, double now) {
       typical = typical == 0 ? rate : 0.7 * typical + 0.3 * rate;
     }
   } else if (outcome.kind == Outcome::Kind::kStatus && busy) {
-    const std::string& asked = outcome.hops.empty() ? host : outcome.hops.back().host;
-    ++ledger_[asked].throttled;
+    ++ledger_[host].throttled;
     tell_pause(host, budget_.refused(host, outcome.wait, now));
   }
   // A good answer may say that the next would not be.
-  const bool good = outcome.kind == Outcome::Kind::kDone || outcome.kind == Outcome::Kind::kNotModified;
   if (good && outcome.wait && *outcome.wait <= kLongestWait) {
     budget_.pause(host, *outcome.wait, now);
     tell_pause(host, *outcome.wait);
@@ -149,6 +184,7 @@ void Dealer::take_word(int rank, const Outcome& outcome, double now) {
   if (!item) throw base::Error(Kind::kIntegrity, {}, 0, "a rank tells of a request that it was not given");
   count(object, outcome, now);
   object.response.seconds += outcome.seconds;
+  object.rank = rank;
   if (outcome.entry != present(object) || is_settled(object)) return;
   --object.outstanding;
   if (settings_.mode == Mode::kOutput) {
@@ -165,9 +201,15 @@ void Dealer::take_word(int rank, const Outcome& outcome, double now) {
     case Outcome::Kind::kDone:
       return came(object, *item, outcome, rank);
     case Outcome::Kind::kNotModified:
-      if (!object.existing) return fail(object, Kind::kOrigin, "the origin answers 304 to what was no question");
       object.response.status = outcome.status;
+      object.response.fields = outcome.fields;
+      object.response.rank = rank;
+      if (item->if_none_match.empty() || !object.existing) {
+        return fail(object, Kind::kOrigin, "the origin answers 304 to what was no question");
+      }
       return place(object, false);
+    case Outcome::Kind::kElsewhere:
+      return redirected(object, *item, outcome, now);
     case Outcome::Kind::kCut:
     case Outcome::Kind::kBroken: {
       const bool cut = outcome.kind == Outcome::Kind::kCut;
@@ -191,6 +233,9 @@ void Dealer::take_word(int rank, const Outcome& outcome, double now) {
     case Outcome::Kind::kChanged:
       return changed(object, now, outcome.message);
     case Outcome::Kind::kRefused:
+      object.response.status = outcome.status;
+      object.response.fields = outcome.fields;
+      object.response.rank = rank;
       if (!next_mirror(object)) fail(object, Kind::kOrigin, outcome.message);
       return;
   }
@@ -209,10 +254,10 @@ void Dealer::came(Object& object, const Item& item, const Outcome& outcome, int 
   if (first && answered) {
     if (!learn(object, outcome, rank)) return;
     object.state = State::kMoving;
-    if (outcome.got < object.size) object.todo.push_front({outcome.got, object.size - outcome.got, -1});
+    if (outcome.got < object.size) put_back(object, {outcome.got, object.size - outcome.got, -1});
   } else if (outcome.got < item.length) {
     const int avoid = outcome.kind == Outcome::Kind::kCut ? rank : -1;
-    object.todo.push_front({item.first + outcome.got, item.length - outcome.got, avoid});
+    put_back(object, {item.first + outcome.got, item.length - outcome.got, avoid});
   }
   if (outcome.got > 0) object.tries = 0;
   object.delivered += outcome.got;
@@ -235,10 +280,6 @@ bool Dealer::learn(Object& object, const Outcome& outcome, int rank) {
     begin_again(object);
     return false;
   }
-  if (object.existing && object.existing->etag == object.pin.etag && object.existing->size == object.size) {
-    place(object, false);  // an origin that does not look at If-None-Match
-    return false;
-  }
   if (object.wanted.size >= 0 && object.wanted.size != object.size) {
     const std::string why = fmt::format("is {} bytes long, and {} by the list", object.size, object.wanted.size);
     if (!next_mirror(object)) fail(object, Kind::kIntegrity, why);
@@ -248,16 +289,36 @@ bool Dealer::learn(Object& object, const Outcome& outcome, int rank) {
   // What the user asked for is what counts: the origin must not put something else, however strong, in its place.
   object.checksums = object.wanted.checksums.empty() ? outcome.checksums : object.wanted.checksums;
   object.modified = outcome.modified;
-  known_ += object.size;
+  announce(object, object.size);
   return true;
+}
+
+// The object is on another host. What is asked for next is asked for there; a request that fails there asks here again.
+void Dealer::redirected(Object& object, const Item& item, const Outcome& outcome, double now) {
+  try {
+    object.location = http::parse_url(outcome.location);
+  } catch (const base::Error&) {
+    return fail(object, Kind::kOrigin, "it redirects to what is no http or https address");
+  }
+  object.redirects = outcome.redirects;
+  put_back(object, {item.first, item.length, -1});
+  queue(object, now);
 }
 
 bool Dealer::settle_name(Object& object, const std::string& proposed) {
   if (settings_.mode != Mode::kFiles || !object.wanted.name.empty() || proposed.empty()) return true;
-  const std::string wanted = http::safe_name(proposed);
-  if (wanted == object.name) return true;
-  std::string name = wanted;
-  for (int number = 1; settings_.rename && names_.contains(name); ++number) name = http::numbered(wanted, number);
+  object.proposed = http::safe_name(proposed);
+  if (object.proposed == object.name) return true;
+  return ask_for_name(object);
+}
+
+// The name that the origin proposes, where no other object has it, or another such; and the members are asked whether
+// something of somebody else's stands there. False where the object has failed.
+bool Dealer::ask_for_name(Object& object) {
+  std::string name = object.proposed;
+  for (int number = 1; settings_.rename && names_.contains(name); ++number) {
+    name = http::numbered(object.proposed, number);
+  }
   if (!names_.insert(name).second) {
     fail(object, Kind::kUsage,
          fmt::format("the origin calls it '{}', and so is another file called (--rename gives it a number)",
@@ -265,7 +326,42 @@ bool Dealer::settle_name(Object& object, const std::string& proposed) {
     return false;
   }
   object.name = name;
+  object.naming = true;
+  Look look;
+  look.id = next_look_++;
+  look.first = index_of_object(object);
+  look.proposed = true;
+  look.sought.push_back({name, object.wanted.checksums, object.wanted.pieces});
+  Looking& looking = looks_[look.id];
+  looking.first = index_of_object(object);
+  looking.count = 1;
+  looking.proposed = present(object) + 1;
+  send_to_members(look);
   return true;
+}
+
+// An origin may replace what came from the same address, and nothing else.
+void Dealer::name_is_known(Object& object, const std::vector<Existing>& found) {
+  object.naming = false;
+  const std::string source = http::fingerprint(url(object));
+  const bool foreign =
+      std::any_of(found.begin(), found.end(), [&source](const Existing& one) { return one.source != source; });
+  if (foreign && settings_.rename) {
+    if (ask_for_name(object)) return;
+  } else if (foreign) {
+    fail(object, Kind::kDestination,
+         fmt::format("the origin calls it '{}', and a file of that name is there that did not come from this address "
+                     "(--rename gives it a number, a list can give it a name)",
+                     base::printable(object.name)));
+    return;
+  }
+  const bool there = !foreign && found.size() == settings_.members.size() && !object.pin.etag.empty() &&
+                     std::all_of(found.begin(), found.end(), [&object](const Existing& one) {
+                       return one.etag == object.pin.etag && one.size == object.size;
+                     });
+  if (!there) return end_if_whole(object);
+  object.existing = found.front();
+  place(object, false);
 }
 
 void Dealer::refused(Object& object, const Item& item, const Outcome& outcome, double now) {
@@ -279,7 +375,10 @@ void Dealer::refused(Object& object, const Item& item, const Outcome& outcome, d
     object.whole = true;
     return begin_again(object);
   }
-  object.todo.push_front({item.first, object.whole ? 0 : item.length, -1});
+  put_back(object, {item.first, object.whole ? 0 : item.length, -1});
+  // Where a redirect has led once there may be nothing any more, as an address that is good for some time only.
+  const bool moved = !item.location.empty() && object.state != State::kWaiting;
+  if (moved && !is_transient(status)) return try_again(object, now, describe(status));
   if (is_transient(status) && outcome.wait.value_or(0) <= kLongestWait) return try_again(object, now, describe(status));
   if (next_mirror(object)) return;
   fail(object, Kind::kOrigin,

@@ -16,15 +16,19 @@ constexpr std::size_t kMostItems = 32;
 constexpr std::int64_t kLongestRangeChunks = 64;
 constexpr std::int64_t kOutputRangeChunks = 4;
 constexpr std::size_t kObjectsTried = 64;
-// A range crawls when its connection has for so long been so many times slower than its host's usually are.
+constexpr std::size_t kPiecesALook = 100'000;  // a frame has its bound
+// A range crawls when its connection has for so long been so many times slower than its host's usually are; and any
+// request does that for long is slower than anything that is meant to be waited for.
 constexpr double kCrawlSeconds = 5;
 constexpr double kCrawlTimes = 6;
+constexpr double kLongCrawlSeconds = 15;
+constexpr double kLeastSpeed = 1000;  // bytes a second
 constexpr int kMostCrawls = 3;
 
 }  // namespace
 
 Dealer::Dealer(std::vector<http::Wanted> wanted, const Settings& settings)
-    : settings_(settings), budget_(settings.connections, settings.rate, settings.chance) {
+    : settings_(settings), budget_(settings.connections, settings.chance) {
   objects_.reserve(wanted.size());
   for (http::Wanted& one : wanted) {
     Object object;
@@ -36,6 +40,7 @@ Dealer::Dealer(std::vector<http::Wanted> wanted, const Settings& settings)
       for (int number = 1; settings_.rename && names_.contains(object.name); ++number) {
         object.name = http::numbered(name, number);
       }
+      object.plain = object.name;
       if (!names_.insert(object.name).second) {
         throw base::Error(base::Kind::kUsage, object.urls.front().text, 0,
                           "a second file would be called '" + base::printable(object.name) +
@@ -49,6 +54,7 @@ Dealer::Dealer(std::vector<http::Wanted> wanted, const Settings& settings)
   for (const int count : settings_.seats) seats_.emplace_back(static_cast<std::size_t>(std::max(1, count)));
   busy_.resize(seats_.size());
   counts_.resize(settings_.members.size());
+  rates_.resize(seats_.size());
 }
 
 void Dealer::tell(int rank, Order order) { out_.push_back(Sent{rank, std::move(order)}); }
@@ -64,14 +70,19 @@ void Dealer::look() {
     for (Object& object : objects_) queue(object, 0);
     return;
   }
-  for (std::size_t first = 0; first < objects_.size(); first += kNamesALook) {
+  for (std::size_t at = 0; at < objects_.size();) {
     Look look;
-    look.page = first / kNamesALook;
-    look.first = first;
-    for (std::size_t i = first; i < std::min(objects_.size(), first + kNamesALook); ++i) {
-      look.names.push_back(objects_[i].name);
+    look.id = next_look_++;
+    look.first = at;
+    std::size_t pieces = 0;
+    for (; at < objects_.size() && look.sought.size() < kNamesALook && pieces < kPiecesALook; ++at) {
+      const Object& object = objects_[at];
+      pieces += object.wanted.pieces.checksums.size();
+      look.sought.push_back({object.name, object.wanted.checksums, object.wanted.pieces});
     }
-    looks_[look.page];
+    Looking& looking = looks_[look.id];
+    looking.first = look.first;
+    looking.count = look.sought.size();
     send_to_members(look);
   }
 }
@@ -82,7 +93,7 @@ void Dealer::queue(Object& object, double now) {
   if (object.not_before > now) {
     waiting_.emplace(object.not_before, index);
   } else if (object.state == State::kWaiting) {
-    ready_[url(object).host].push_back(index);
+    ready_[place_of(object).host].push_back(index);
   } else {
     moving_.push_back(index);
   }
@@ -106,6 +117,7 @@ std::vector<Dealer::Sent> Dealer::deal(double now) {
       crawlers_sought_ = now;
       give_crawlers_away(now);
     }
+    share_rate();
   }
   return std::exchange(out_, {});
 }
@@ -143,11 +155,24 @@ std::int64_t Dealer::range_length(const Object& object) const {
   for (const Span& span : object.todo) left += span.length;
   std::int64_t most = kLongestRangeChunks;
   if (settings_.mode == Mode::kOutput) most = std::clamp<std::int64_t>(settings_.window / 8, 1, kOutputRangeChunks);
-  const std::int64_t share = left / (2 * std::max(1, budget_.allowed(url(object).host)));
+  const std::int64_t share = left / (2 * std::max(1, budget_.allowed(place_of(object).host)));
   std::int64_t chunks = std::clamp<std::int64_t>(share / settings_.chunk_size, 1, most);
   // At a low rate a range takes a second or so, and not minutes.
   if (settings_.rate > 0) chunks = std::clamp<std::int64_t>(settings_.rate / settings_.chunk_size, 1, chunks);
   return chunks * settings_.chunk_size;
+}
+
+// What is in place of the object that its present mirror has.
+const Existing* Dealer::in_place(const Object& object) const {
+  const bool same = object.existing && object.existing->source == http::fingerprint(url(object));
+  return same ? &*object.existing : nullptr;
+}
+
+// In the order of their places: what is to be written out first is to be asked for first.
+void Dealer::put_back(Object& object, Span span) {
+  const auto behind =
+      std::find_if(object.todo.begin(), object.todo.end(), [&span](const Span& one) { return one.first > span.first; });
+  object.todo.insert(behind, span);
 }
 
 Item Dealer::take_span(Object& object, std::int64_t most) {
@@ -155,10 +180,16 @@ Item Dealer::take_span(Object& object, std::int64_t most) {
   Item item;
   item.entry = present(object);
   item.url = object.wanted.urls[object.mirror];
+  if (object.location) item.location = object.location->text;
+  item.redirects = object.redirects;
   item.first = span.first;
   item.length = object.whole ? 0 : std::min(span.length, most);
   item.pin = object.pin;
-  if (object.state == State::kWaiting && object.existing) item.if_none_match = object.existing->etag;
+  const Existing* there = object.state == State::kWaiting ? in_place(object) : nullptr;
+  if (there != nullptr) {
+    item.if_none_match = there->etag;
+    item.size_in_place = there->size;
+  }
   if (item.length == 0 || item.length == span.length) {
     object.todo.pop_front();
   } else {
@@ -172,7 +203,7 @@ Item Dealer::take_span(Object& object, std::int64_t most) {
 void Dealer::start(std::pair<int, int> place, std::vector<Item> items, double now) {
   const auto rank = static_cast<std::size_t>(place.first);
   Seat& seat = seats_[rank][static_cast<std::size_t>(place.second)];
-  const std::string& host = url(object_of(items.front().entry)).host;
+  const std::string& host = place_of(object_of(items.front().entry)).host;
   if (seat.host != host) {
     if (!seat.host.empty()) --open_[seat.host];
     ++open_[host];
@@ -186,14 +217,12 @@ void Dealer::start(std::pair<int, int> place, std::vector<Item> items, double no
   running.seat = place.second;
   running.host = host;
   running.began = now;
-  for (const Item& item : items) running.expected += item.length > 0 ? item.length : settings_.chunk_size;
   running.items.assign(items.begin(), items.end());
-  budget_.began(host, running.expected, now);
+  budget_.began(host);
   Task task;
   task.id = next_task_++;
   task.seat = place.second;
   task.host = host;
-  task.speed = settings_.rate;
   task.waits = settings_.mode == Mode::kOutput;
   task.items = std::move(items);
   running_.emplace(task.id, std::move(running));
@@ -201,7 +230,6 @@ void Dealer::start(std::pair<int, int> place, std::vector<Item> items, double no
 }
 
 bool Dealer::deal_ranges(double now) {
-  if (!budget_.rate_allows(now)) return false;
   for (std::size_t tried = 0; tried < kObjectsTried && !moving_.empty(); ++tried) {
     Object& object = objects_[moving_.front()];
     // One whose time has not come waits in waiting_, too.
@@ -209,7 +237,7 @@ bool Dealer::deal_ranges(double now) {
       moving_.pop_front();
       continue;
     }
-    const std::string& host = url(object).host;
+    const std::string& host = place_of(object).host;
     const auto seat = budget_.host_is_free(host, now) ? free_seat(host, object.todo.front().avoid) : std::nullopt;
     if (!seat) {
       moving_.push_back(moving_.front());
@@ -223,7 +251,7 @@ bool Dealer::deal_ranges(double now) {
 }
 
 bool Dealer::deal_first(double now) {
-  if (!budget_.rate_allows(now) || ready_.empty()) return false;
+  if (ready_.empty()) return false;
   auto at = ready_.upper_bound(last_host_);
   for (std::size_t tried = ready_.size(); tried > 0; --tried) {
     if (at == ready_.end()) at = ready_.begin();
@@ -252,19 +280,19 @@ bool Dealer::deal_first(double now) {
   return false;
 }
 
-// For standard output: the object whose turn it is comes first, and keeps a part of the window for itself, so that what
-// comes before its turn never takes the room that the output needs to go on.
+// For standard output: what is to be written out next comes first, and finds a part of the window kept for it alone, so
+// that what comes before its turn never takes the room that the output needs to go on. That holds for ranges of the
+// same object, too: one that has broken off half way holds up all behind it.
 bool Dealer::deal_in_order(double now) {
-  if (!budget_.rate_allows(now)) return false;
   const int reserve = std::max(1, settings_.window / 4);
   for (std::size_t i = head_; i < objects_.size(); ++i) {
     Object& object = objects_[i];
     if (is_settled(object) || object.todo.empty() || now < object.not_before) continue;
     const std::int64_t most = std::min(range_length(object), object.todo.front().length);
     const int chunks = object.whole ? 1 : static_cast<int>((most + settings_.chunk_size - 1) / settings_.chunk_size);
-    const int limit = i == head_ ? settings_.window : settings_.window - reserve;
+    const int limit = is_next(i) ? settings_.window : settings_.window - reserve;
     if (held_ + chunks > limit) return false;
-    const std::string& host = url(object).host;
+    const std::string& host = place_of(object).host;
     const auto seat = budget_.host_is_free(host, now) ? free_seat(host, object.todo.front().avoid) : std::nullopt;
     if (!seat) continue;
     Item item = take_span(object, most);
@@ -276,34 +304,67 @@ bool Dealer::deal_in_order(double now) {
   return false;
 }
 
+// All that lies before the object's next range is there, or on its way to be written out.
+bool Dealer::is_next(std::size_t index) const {
+  if (index != head_) return false;
+  const Object& object = objects_[index];
+  const std::int64_t first = object.todo.front().first;
+  return std::none_of(object.reserved.begin(), object.reserved.end(),
+                      [first](const auto& one) { return one.first < first && one.second.end == INT64_MAX; });
+}
+
 // A body without a known end may send all it has once its turn has come.
 void Dealer::grant_head() {
   const auto entry = head();
-  if (!entry || granted_ == entry) return;
-  for (const auto& [id, running] : running_) {
-    if (running.items.empty() || running.items.front().entry != *entry) continue;
-    granted_ = entry;
+  if (!entry) return;
+  for (auto& [id, running] : running_) {
+    if (running.granted || running.items.empty() || running.items.front().entry != *entry) continue;
+    running.granted = true;
     tell(running.rank, Grant{*entry});
-    return;
   }
+}
+
+// Each rank has its part of the rate by how many of its connections are at work.
+void Dealer::share_rate() {
+  const int busy = std::accumulate(busy_.begin(), busy_.end(), 0);
+  if (settings_.rate == 0 || busy == 0) return;
+  for (std::size_t rank = 0; rank < busy_.size(); ++rank) {
+    if (busy_[rank] == 0) continue;
+    const std::int64_t rate = std::max<std::int64_t>(1, settings_.rate * busy_[rank] / busy);
+    if (std::exchange(rates_[rank], rate) != rate) tell(static_cast<int>(rank), Speed{rate});
+  }
+}
+
+bool Dealer::waits(double now) const {
+  if (!running_.empty() || done()) return false;
+  return budget_.pauses(now) || !waiting_.empty() ||
+         std::any_of(objects_.begin(), objects_.end(), [now](const Object& one) { return now < one.not_before; });
 }
 
 void Dealer::give_crawlers_away(double now) {
   for (auto& [id, running] : running_) {
     if (running.cut || running.items.empty()) continue;
-    const Item& item = running.items.front();
-    Object& object = object_of(item.entry);
-    const auto typical = typical_.find(running.host);
-    const double elapsed = now - running.began;
-    if (object.state != State::kMoving || item.length == 0 || typical == typical_.end() || elapsed < kCrawlSeconds ||
-        item.length - running.bytes <= base::kLeafSize || object.crawls >= kMostCrawls) {
-      continue;
-    }
-    if (static_cast<double>(running.bytes) / elapsed * kCrawlTimes >= typical->second) continue;
+    Object& object = object_of(running.items.front().entry);
+    if (object.crawls >= kMostCrawls || !crawls(object, running, now)) continue;
     ++object.crawls;
     running.cut = true;
     tell(running.rank, Cut{id});
   }
+}
+
+bool Dealer::crawls(const Object& object, const Running& running, double now) const {
+  const Item& item = running.items.front();
+  const double elapsed = now - running.began;
+  const double speed = static_cast<double>(running.bytes) / std::max(elapsed, 1e-3);
+  const auto typical = typical_.find(running.host);
+  const bool ranged = object.state == State::kMoving && item.length > 0;
+  if (ranged && typical != typical_.end() && elapsed >= kCrawlSeconds &&
+      item.length - running.bytes > base::kLeafSize && speed * kCrawlTimes < typical->second) {
+    return true;
+  }
+  // A body of which some has been shown can't be begun again.
+  const bool replaceable = ranged || !object.begun;
+  return replaceable && settings_.rate == 0 && running.bytes > 0 && elapsed >= kLongCrawlSeconds && speed < kLeastSpeed;
 }
 
 std::optional<std::uint64_t> Dealer::head() const {
@@ -311,9 +372,9 @@ std::optional<std::uint64_t> Dealer::head() const {
   return present(objects_[head_]);
 }
 
-const std::vector<http::Checksum>& Dealer::head_checksums() const {
+bool Dealer::head_is_checked() const {
   const Object& object = objects_[head_];
-  return object.state == State::kWaiting ? object.wanted.checksums : object.checksums;
+  return !object.wanted.checksums.empty() || !object.checksums.empty() || object.wanted.pieces.length > 0;
 }
 
 void Dealer::set_members(std::vector<int> members, std::vector<int> homes) {

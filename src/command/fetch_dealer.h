@@ -7,7 +7,8 @@
 // rest is dealt in ranges that shrink towards the end (guided self-scheduling: C. Polychronopoulos, D. Kuck, IEEE
 // Trans. Computers C-36 (1987)), so that all connections end together; every further answer must match the pin. An
 // object whose answers don't begins again from zero as a new entry (fetch_wire.h), the last times in one piece; so does
-// one whose origin can't do ranges.
+// one whose origin can't do ranges. One that an origin redirects to another host is asked for there, within that host's
+// budget; a request that fails there goes back to where the redirect came from.
 //
 // Seats: each connection of the job is a numbered place on a rank, and keeps its TCP connection for the next request.
 // That a host has no more than its number of connections holds for those that are idle, too.
@@ -63,12 +64,13 @@ class Dealer {
   void take(int rank, const Word& word, double now);
   // What is to be said to whom now.
   std::vector<Sent> deal(double now);
-  // kOutput: the entry is being written out, and its first `bytes` bytes have been.
-  void written(std::uint64_t entry, std::int64_t bytes);
+  // kOutput: the entry's first `bytes` bytes take no room any more; with `shown` they have been written out.
+  void written(std::uint64_t entry, std::int64_t bytes, bool shown);
   // The entry whose body is to be written out now, or nothing; and whether its first answer has been looked at.
   std::optional<std::uint64_t> head() const;
-  bool head_is_known() const { return objects_[head_].state != State::kWaiting; }
-  const std::vector<http::Checksum>& head_checksums() const;
+  bool head_is_known() const { return objects_[head_].state != State::kWaiting || objects_[head_].heard; }
+  // Then: its bytes must have a checksum.
+  bool head_is_checked() const;
   // Who writes, known only once there are folders: before the first deal().
   void set_members(std::vector<int> members, std::vector<int> homes);
 
@@ -77,14 +79,16 @@ class Dealer {
   // Every object has been settled, and every task has ended.
   bool done() const;
   // Nothing moves because all wait for a pause or a backoff to be over.
-  bool waits() const { return running_.empty() && settled_ < objects_.size(); }
+  bool waits(double now) const;
   Finished finished() const { return {counts_}; }
 
   std::int64_t files() const { return files_; }
   std::int64_t bytes() const { return bytes_; }                // of the files that are in place
   std::int64_t bytes_delivered() const { return delivered_; }  // of these what was fetched
   std::int64_t bytes_received() const;
-  std::int64_t bytes_known() const { return known_; }  // of all objects that have told their size
+  // Of all objects; -1 until all have told their size.
+  std::int64_t bytes_known() const { return sizes_known_ == objects_.size() ? known_ : -1; }
+  std::int64_t in_place() const { return in_place_; }  // files that had not to be fetched
   std::size_t objects() const { return objects_.size(); }
   const std::map<std::string, OriginReport>& ledger() const { return ledger_; }
   const std::vector<base::Failure>& failures() const { return failures_; }
@@ -115,15 +119,23 @@ class Dealer {
     http::Wanted wanted;
     std::vector<http::Url> urls;  // of the mirrors, parsed
     std::size_t mirror = 0;
+    std::optional<http::Url> location;  // where the mirror has redirected to
+    int redirects = 0;
+    std::string plain;  // its name, unless the origin proposes one
     std::string name;
     State state = State::kWaiting;
     std::uint64_t attempt = 0;
     bool whole = false;  // in one piece, without ranges
     http::Pin pin;
     std::int64_t size = -1;
+    std::int64_t announced = -1;            // size, as it counts in what is known
     std::vector<http::Checksum> checksums;  // the list's and the origin's
+    bool heard = false;                     // kOutput: the checksums are known before the first answer's end
     std::optional<std::int64_t> modified;
     std::optional<Existing> existing;  // what all members have already
+    bool naming = false;               // the members are asked what stands under the name that the origin proposes
+    std::string proposed;              // by the origin, made safe
+    int rank = -1;                     // that has told the last of it
     std::deque<Span> todo;
     std::int64_t delivered = 0;
     base::Digest sum;
@@ -135,7 +147,7 @@ class Dealer {
     std::size_t receipts = 0;
     std::size_t failed_members = 0;
     std::string unequal;                           // what a member has found wrong with its bytes
-    bool begun = false;                            // kOutput: some of it has been written out
+    bool begun = false;                            // kOutput: some of it has been shown
     std::map<std::int64_t, Reservation> reserved;  // kOutput: by where they begin
     Response response;
   };
@@ -147,12 +159,11 @@ class Dealer {
     int rank = 0;
     int seat = 0;
     std::string host;
-    std::int64_t expected = 0;
-    std::int64_t came = 0;
     std::deque<Item> items;  // those that have not ended
     double began = 0;        // the first of these
     std::int64_t bytes = 0;  // of it
     bool cut = false;
+    bool granted = false;
   };
 
   // Answers (fetch_answers.cpp), and what comes of them (fetch_settle.cpp).
@@ -164,6 +175,7 @@ class Dealer {
   bool is_settled(const Object& object) const { return object.state == State::kDone || object.state == State::kFailed; }
   void take_word(int rank, const Looked& looked, double now);
   void take_word(int rank, const Outcome& outcome, double now);
+  void take_word(int rank, const Begun& begun, double now);
   void take_word(int rank, const TaskEnd& end, double now);
   void take_word(int rank, const Standing& standing, double now);
   void take_word(int rank, const Receipt& receipt, double now);
@@ -172,7 +184,12 @@ class Dealer {
   void tell_pause(const std::string& host, double seconds);
   void came(Object& object, const Item& item, const Outcome& outcome, int rank);
   bool learn(Object& object, const Outcome& outcome, int rank);
+  void redirected(Object& object, const Item& item, const Outcome& outcome, double now);
   bool settle_name(Object& object, const std::string& proposed);
+  bool ask_for_name(Object& object);
+  void name_is_known(Object& object, const std::vector<Existing>& found);
+  void announce(Object& object, std::int64_t size);
+  void put_back(Object& object, Span span);
   void refused(Object& object, const Item& item, const Outcome& outcome, double now);
   void try_again(Object& object, double now, const std::string& why);
   void changed(Object& object, double now, const std::string& why);
@@ -181,11 +198,15 @@ class Dealer {
   void fail(Object& object, base::Kind kind, const std::string& message);
   void give_up(Object& object);
   void drop(Object& object);
+  void leave_out_the_rest();
   void end_if_whole(Object& object);
   void place(Object& object, bool fetched);
   void release(Object& object);
   void advance();
+  // What was given, and where it is to be asked for.
   const http::Url& url(const Object& object) const { return object.urls[object.mirror]; }
+  const http::Url& place_of(const Object& object) const { return object.location ? *object.location : url(object); }
+  const Existing* in_place(const Object& object) const;
 
   // Dealing (fetch_dealer.cpp).
   void look();
@@ -193,12 +214,15 @@ class Dealer {
   bool deal_ranges(double now);
   bool deal_first(double now);
   bool deal_in_order(double now);
+  bool is_next(std::size_t index) const;
   std::optional<std::pair<int, int>> free_seat(const std::string& host, int avoid);
   Item take_span(Object& object, std::int64_t most);
   void start(std::pair<int, int> seat, std::vector<Item> items, double now);
   std::int64_t range_length(const Object& object) const;
   void give_crawlers_away(double now);
+  bool crawls(const Object& object, const Running& running, double now) const;
   void grant_head();
+  void share_rate();
   void tell(int rank, Order order);
   void send_to_members(const Order& order);
 
@@ -218,15 +242,20 @@ class Dealer {
   std::deque<std::size_t> moving_;              // objects with ranges to deal
   std::multimap<double, std::size_t> waiting_;  // for their time
   std::map<std::string, double> typical_;       // bytes a second of a connection, by host
+  // What members are asked about `count` objects; the answers of each to come.
   struct Looking {
+    std::size_t first = 0;
+    std::size_t count = 0;
+    std::uint64_t proposed = 0;  // the entry whose proposed name it is about, plus one; 0: their own names
     std::size_t answers = 0;
-    std::map<std::uint64_t, std::pair<std::size_t, Existing>> found;
+    std::vector<Existing> found;
   };
   std::map<std::uint64_t, Looking> looks_;
+  std::uint64_t next_look_ = 0;
   bool looked_ = false;
-  std::size_t head_ = 0;  // kOutput: the object whose turn it is
-  std::optional<std::uint64_t> granted_;
-  int held_ = 0;  // kOutput: chunks reserved
+  std::vector<std::int64_t> rates_;  // by rank, as told
+  std::size_t head_ = 0;             // kOutput: the object whose turn it is
+  int held_ = 0;                     // kOutput: chunks reserved
   bool stopped_ = false;
   std::size_t settled_ = 0;
   double crawlers_sought_ = 0;
@@ -235,6 +264,8 @@ class Dealer {
   std::int64_t bytes_ = 0;
   std::int64_t delivered_ = 0;
   std::int64_t known_ = 0;
+  std::size_t sizes_known_ = 0;
+  std::int64_t in_place_ = 0;
   std::map<std::string, OriginReport> ledger_;
   std::vector<base::Failure> failures_;
   std::optional<base::Digest> digest_;

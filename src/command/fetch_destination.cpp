@@ -82,24 +82,49 @@ const std::string& FetchDestination::guess(std::uint64_t entry) const {
 }
 
 void FetchDestination::look(const Look& look) {
-  if (look.first + look.names.size() > kMostNames) throw base::Error(Kind::kIntegrity, {}, 0, "too many names");
-  if (names_.size() < look.first + look.names.size()) names_.resize(look.first + look.names.size());
-  std::copy(look.names.begin(), look.names.end(), names_.begin() + static_cast<std::ptrdiff_t>(look.first));
+  const std::uint64_t end = look.first + look.sought.size();
+  if (end > kMostNames) throw base::Error(Kind::kIntegrity, {}, 0, "too many names");
+  if (!look.proposed) {
+    names_.resize(std::max<std::size_t>(names_.size(), end));
+    std::transform(look.sought.begin(), look.sought.end(), names_.begin() + static_cast<std::ptrdiff_t>(look.first),
+                   [](const Sought& one) { return one.name; });
+  }
   ++tasks_;
   auto looked = std::make_shared<Looked>();
-  looked->page = look.page;
+  looked->id = look.id;
   workers_.post(
       [this, look, looked] {
         if (!downloads_.has_anything()) return;
-        for (std::size_t i = 0; i < look.names.size(); ++i) {
-          const auto kept = downloads_.kept(look.names[i]);
-          if (kept) looked->existing.push_back({look.first + i, kept->size, kept->etag});
+        for (std::size_t i = 0; i < look.sought.size(); ++i) {
+          auto one = existing(look.first + i, look.sought[i]);
+          if (one) looked->existing.push_back(std::move(*one));
         }
       },
       [this, looked] {
         --tasks_;
         say_(*looked);
       });
+}
+
+std::optional<Existing> FetchDestination::existing(std::uint64_t index, const Sought& sought) const {
+  auto kept = downloads_.kept(sought.name);
+  if (!kept) return std::nullopt;
+  if (!kept->etag.empty()) {
+    // However it came here, it is in place only if it is what is wanted.
+    End end;
+    end.size = kept->size;
+    end.checksums = sought.checksums;
+    end.pieces = sought.pieces;
+    try {
+      const auto read = [&](std::int64_t offset, std::span<std::byte> into) {
+        return downloads_.read(*kept, sought.name, offset, into);
+      };
+      if (!unequal(end, read).empty()) kept->etag.clear();
+    } catch (const base::Error&) {
+      kept->etag.clear();
+    }
+  }
+  return Existing{index, kept->size, kept->etag, kept->source};
 }
 
 void FetchDestination::arrived(const engine::MessageUse& message) {
@@ -278,7 +303,7 @@ void FetchDestination::commit(Commit& commit) noexcept {
     if (commit.unequal.empty() && settings_.read_back) read_back(end);
     if (commit.unequal.empty()) {
       const engine::Timed writing(workers_.meter(), engine::Work::kDisk);
-      downloads_.commit(end.entry, commit.guess, {end.name, end.etag, end.size, end.modified});
+      downloads_.commit(end.entry, commit.guess, {end.name, end.etag, end.source, end.size, end.digest, end.modified});
     }
   } catch (const base::Error& error) {
     commit.failure = error.failure();

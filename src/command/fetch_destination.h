@@ -67,6 +67,7 @@ class FetchDestination {
   };
   void start_writing(std::vector<Extent> extents);
   void start_committing(std::vector<Commit> commits);
+  std::optional<Existing> existing(std::uint64_t index, const Sought& sought) const;
   const std::string& guess(std::uint64_t entry) const;
   void write(Extent& extent) noexcept;
   void written(const std::vector<Extent>& extents);

@@ -81,4 +81,9 @@ std::size_t FetchLayout::entering(int rank) const {
   return slots[static_cast<std::size_t>(rank)] - fetching[static_cast<std::size_t>(rank)] - transit(rank);
 }
 
+int FetchLayout::output_window() const {
+  const std::size_t fewest = *std::min_element(fetching.begin(), fetching.end());
+  return static_cast<int>(slots.size() == 1 ? fewest : std::min(fewest, slots[0] - fetching[0]));
+}
+
 }  // namespace argosy::command

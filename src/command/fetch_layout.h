@@ -19,6 +19,8 @@ struct FetchLayout {
   // Of member `rank`'s slots, those for chunks in transit around the ring, and those for chunks that enter through it.
   std::size_t transit(int rank) const;
   std::size_t entering(int rank) const;
+  // For bodies that rank 0 alone takes, in their order: how many chunks may wait for their turn on any one rank.
+  int output_window() const;
 };
 
 // `leaders` has for each rank its node's lowest rank. Throws base::Error (kUsage): too little memory for so many ranks.

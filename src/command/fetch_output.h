@@ -1,12 +1,16 @@
 // Standard output of `argosy fetch --stdout`, on rank 0: the bodies in the order in which they were asked for, whatever
 // the order in which they come. What comes before its turn waits in its slots; a Dealer sees to it that there are
 // enough for what has its turn.
+//
+// A body that must have a checksum is shown only when it has it: it goes to a file without a name in TMPDIR first, as
+// it may be longer than the memory.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -19,16 +23,17 @@
 #include "command/move.h"
 #include "engine/relay.h"
 #include "engine/workers.h"
-#include "http/checksum.h"
 
 namespace argosy::command {
 
 class FetchOutput {
  public:
+  // How far an entry is, and whether what was written of it can be seen.
+  using Written = std::function<void(std::uint64_t, std::int64_t, bool)>;
   // `workers` outlives it. `open` is called on an I/O thread when there is something to write. `say` takes words for
-  // rank 0, `written` how far an entry is.
+  // rank 0.
   FetchOutput(engine::Workers& workers, std::function<StandardOutput()> open, std::function<void(const Word&)> say,
-              std::function<void(std::uint64_t, std::int64_t)> written);
+              Written written);
 
   // Main thread; none blocks.
   void arrived(const engine::MessageUse& message);
@@ -37,8 +42,8 @@ class FetchOutput {
   // The entry whose turn it is.
   struct Head {
     std::uint64_t entry = 0;
-    bool known = false;  // its first answer has been looked at
-    std::vector<http::Checksum> checksums;
+    bool known = false;    // the head of its first answer has been looked at
+    bool checked = false;  // then: it must have a checksum
   };
   // Writes on, of `head` alone; true when anything was started.
   bool step(const std::optional<Head>& head);
@@ -62,19 +67,23 @@ class FetchOutput {
     std::int64_t written = 0;
     base::Digest sum;
     std::optional<End> end;
-    std::optional<http::Checksum> checksum;  // that it must have
-    std::optional<http::Hasher> hasher;      // of the I/O threads, one after another
+    bool checked = false;  // it is shown when it has been looked at
+    base::Fd spool;        // of the I/O threads, one after another
   };
+  Body& body(std::uint64_t entry);
   void write(const Extent& extent, Body& body);
-  void finish(std::uint64_t entry, Body& body);
+  static std::string what_is_wrong(Body& body);
+  void write_spooled(const Body& body);
+  void finish(std::uint64_t entry);
+  void forget(std::uint64_t entry);
   void fail(const base::Failure& failure);
 
   engine::Workers& workers_;
   std::function<StandardOutput()> open_;
   std::function<void(const Word&)> say_;
-  std::function<void(std::uint64_t, std::int64_t)> written_;
+  Written written_;
   std::optional<StandardOutput> output_;  // of the I/O threads
-  std::map<std::uint64_t, Body> bodies_;
+  std::map<std::uint64_t, std::shared_ptr<Body>> bodies_;
   std::set<std::uint64_t> discarded_;
   bool writing_ = false;
   bool closed_ = false;

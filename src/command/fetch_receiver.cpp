@@ -43,6 +43,11 @@ bool FetchWorker::Receiver::begin(const http::Answer& answer) {
   refusal_ = refuse(item_, answer, outcome_.whole);
   if (refusal_) return false;
   outcome_.pin = http::pin_of(answer);
+  // An origin that does not look at If-None-Match.
+  in_place_ = !item_.if_none_match.empty() && outcome_.pin.etag == item_.if_none_match &&
+              (outcome_.pin.size < 0 || outcome_.pin.size == item_.size_in_place);
+  if (in_place_) return false;
+  seat_.size = outcome_.pin.size;
   outcome_.name = http::proposed_name(answer).value_or("");
   outcome_.checksums = http::digests(answer, "repr-digest");
   if (const auto modified = answer.field("last-modified")) outcome_.modified = http::parse_date(*modified);
@@ -53,6 +58,12 @@ bool FetchWorker::Receiver::begin(const http::Answer& answer) {
     expected_ = range->last - range->first + 1;
   }
   auto content = http::digests(answer, "content-digest");
+  // Standard output takes no bytes that are not known to be right, and those of a long range are under way before its
+  // end: of an object that comes in one piece all can be held back.
+  if (task_.waits && !outcome_.whole && !content.empty() && expected_ >= worker_.settings_.chunk_size) {
+    refusal_ = Refusal{Outcome::Kind::kNoRange, "the origin tells digests of its ranges"};
+    return false;
+  }
   // What is said of the whole object can be checked here where all of it comes in one piece.
   if (outcome_.whole && content.empty()) content = outcome_.checksums;
   if (const http::Checksum* checksum = http::strongest(content)) {
@@ -63,11 +74,13 @@ bool FetchWorker::Receiver::begin(const http::Answer& answer) {
   const std::int64_t room = worker_.settings_.chunk_size - seat_.payload;
   const bool records_full = seat_.records.size() >= core::kExtentsAChunk;
   if (seat_.slot && (expected_ < 0 || expected_ > room || records_full)) worker_.flush(seat_);
+  if (task_.waits && outcome_.whole) seat_.words.emplace_back(Begun{item_.entry, content});
   begun_ = true;
   return true;
 }
 
 bool FetchWorker::Receiver::take(std::span<const std::byte> bytes) {
+  if (!worker_.wait_for_rate(seat_, bytes.size())) return false;
   if (expected_ >= 0 && static_cast<std::int64_t>(bytes.size()) > expected_ - received_) {
     refusal_ = Refusal{Outcome::Kind::kRefused, "the origin sends more than it said it would"};
     return false;
@@ -96,6 +109,8 @@ Outcome FetchWorker::Receiver::finish(http::Result& result, double seconds) {
   outcome_.status = result.answer.status;
   outcome_.hops = std::move(result.hops);
   outcome_.message = result.message;
+  outcome_.location = std::move(result.location);
+  outcome_.redirects = result.redirects;
   outcome_.wait = http::wait_asked(result.answer, std::time(nullptr));
   const int status = outcome_.status;
   if (result.end == http::Result::End::kComplete && begun_) {
@@ -109,7 +124,9 @@ Outcome FetchWorker::Receiver::finish(http::Result& result, double seconds) {
   } else if (result.end == http::Result::End::kComplete) {
     outcome_.kind = status == 304 ? Kind::kNotModified : Kind::kStatus;
   } else if (result.end == http::Result::End::kStopped) {
-    outcome_.kind = Kind::kCut;
+    outcome_.kind = in_place_ ? Kind::kNotModified : Kind::kCut;
+  } else if (result.end == http::Result::End::kElsewhere) {
+    outcome_.kind = Kind::kElsewhere;
   } else {
     outcome_.kind = result.end == http::Result::End::kTransient ? Kind::kBroken : Kind::kRefused;
   }

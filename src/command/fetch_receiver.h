@@ -30,6 +30,7 @@ struct FetchWorker::Seat {
   std::atomic<std::uint64_t> entry{0};  // of the request under way
   std::atomic<std::int64_t> first{0};
   std::atomic<std::int64_t> bytes{0};
+  std::atomic<std::int64_t> size{-1};  // of the whole object, as its answer tells
 
   // The thread's own.
   std::string host;
@@ -65,6 +66,7 @@ class FetchWorker::Receiver : public http::Body {
   Outcome outcome_;
   std::optional<Refusal> refusal_;
   bool begun_ = false;
+  bool in_place_ = false;       // the answer is about what is in place already
   std::int64_t expected_ = -1;  // bytes of the body; -1: not told
   std::int64_t received_ = 0;
   std::size_t open_ = 0;  // bytes in the slot behind its records

@@ -34,6 +34,7 @@ struct FetchReport {
   std::vector<OriginReport> origins;
   std::int64_t received = 0;   // bytes of bodies from all origins
   std::int64_t delivered = 0;  // bytes of the objects that they make
+  std::int64_t in_place = 0;   // files that had not to be fetched
   bool to_output = false;      // bodies went to standard output
   bool with_responses = false;
   std::vector<Response> responses;

@@ -18,14 +18,18 @@ constexpr int kChangesInRanges = 2;
 }  // namespace
 
 void Dealer::try_again(Object& object, double now, const std::string& why) {
+  const std::string host = place_of(object).host;
+  // Where it redirects to now may do better.
+  object.location.reset();
+  object.redirects = 0;
   // Ranges that fail together, or while the object waits for its next try, are one failure.
   if (now >= object.not_before) ++object.tries;
   if (object.tries > settings_.retries) {
     if (next_mirror(object)) return;
     return fail(object, Kind::kOrigin, object.tries == 1 ? why : fmt::format("{} ({} tries)", why, object.tries));
   }
-  ++ledger_[url(object).host].retries;
-  object.not_before = std::max(now + budget_.backoff(object.tries), budget_.paused_until(url(object).host));
+  ++ledger_[host].retries;
+  object.not_before = std::max(now + budget_.backoff(object.tries), budget_.paused_until(host));
   queue(object, now);
 }
 
@@ -61,8 +65,12 @@ void Dealer::begin_again(Object& object) {
   if (object.attempt + 1 >= kTries) return fail(object, Kind::kOrigin, "is never twice the same");
   drop(object);
   ++object.attempt;
-  if (object.state != State::kWaiting && object.size > 0) known_ -= object.size;
   object.state = State::kWaiting;
+  object.location.reset();
+  object.redirects = 0;
+  object.naming = object.heard = false;
+  if (object.name != object.plain) names_.erase(object.name);
+  object.name = object.plain;
   object.pin = {};
   object.size = -1;
   object.delivered = 0;
@@ -85,13 +93,12 @@ bool Dealer::next_mirror(Object& object) {
   object.whole = false;
   object.tries = object.changes = object.crawls = 0;
   object.not_before = 0;
-  object.existing.reset();
   begin_again(object);
   return true;
 }
 
 void Dealer::fail(Object& object, Kind kind, const std::string& message) {
-  failures_.push_back({kind, url(object).text, -1, {}, 0, message});
+  failures_.push_back({kind, url(object).text, object.rank, {}, 0, message});
   object.response.error = message;
   give_up(object);
 }
@@ -100,14 +107,26 @@ void Dealer::give_up(Object& object) {
   if (is_settled(object)) return;
   drop(object);
   object.state = State::kFailed;
+  if (object.announced < 0) announce(object, 0);
   object.todo.clear();
   ++settled_;
-  // What comes behind half a body would be taken for the rest of it.
-  if (object.begun) stop();
+  if (object.begun && !stopped_) leave_out_the_rest();
   advance();
 }
 
+// What comes behind half a body would be taken for the rest of it.
+void Dealer::leave_out_the_rest() {
+  for (std::size_t i = head_; i < objects_.size(); ++i) {
+    Object& object = objects_[i];
+    if (is_settled(object)) continue;
+    object.response.error = "is left out, as the body before it breaks off half way";
+    failures_.push_back({Kind::kOrigin, url(object).text, -1, {}, 0, object.response.error});
+  }
+  stop();
+}
+
 void Dealer::end_if_whole(Object& object) {
+  if (object.naming) return;
   if (object.state != State::kMoving || !object.todo.empty() || object.outstanding > 0) return;
   if (object.delivered != object.size) {
     return fail(object, Kind::kIntegrity,
@@ -121,6 +140,7 @@ void Dealer::end_if_whole(Object& object) {
   end.size = object.size;
   end.digest = base::close_digest(object.sum, object.size);
   end.etag = object.pin.etag;
+  end.source = http::fingerprint(url(object));
   end.modified = object.modified;
   end.checksums = object.checksums;
   end.pieces = object.wanted.pieces;
@@ -149,7 +169,8 @@ void Dealer::place(Object& object, bool fetched) {
   if (!fetched) {
     drop(object);
     object.size = object.existing->size;
-    known_ += object.size;
+    announce(object, object.size);
+    ++in_place_;
   } else {
     delivered_ += object.size;
     digest_ = base::close_digest(object.sum, object.size);
@@ -174,10 +195,10 @@ void Dealer::advance() {
   while (head_ < objects_.size() && is_settled(objects_[head_])) ++head_;
 }
 
-void Dealer::written(std::uint64_t entry, std::int64_t bytes) {
+void Dealer::written(std::uint64_t entry, std::int64_t bytes, bool shown) {
   Object& object = object_of(entry);
   if (entry != present(object)) return;
-  object.begun = true;
+  object.begun = object.begun || shown;
   for (auto it = object.reserved.begin(); it != object.reserved.end();) {
     if (it->second.end > bytes) {
       ++it;

@@ -54,7 +54,7 @@ class FetchTransfer::Rank {
     } else if (member) {
       output_.emplace(
           task_.phases.workers(), task_.surroundings.open_standard_output, [this](const Word& word) { say(word); },
-          [this](std::uint64_t entry, std::int64_t bytes) { task_.dealer->written(entry, bytes); });
+          [this](std::uint64_t entry, std::int64_t bytes, bool shown) { task_.dealer->written(entry, bytes, shown); });
     }
     if (!task_.layout.members.empty()) {
       Delivery::Settings way;
@@ -154,6 +154,7 @@ class FetchTransfer::Rank {
   void obey(command::Task& task) { worker_->add(std::move(task)); }
   void obey(Cut& cut) { worker_->cut(cut.task); }
   void obey(Pause& pause) { worker_->pause(pause); }
+  void obey(Speed& speed) { worker_->set_rate(speed.rate); }
   void obey(Grant& grant) { worker_->grant(grant.entry); }
   void obey(End& end) {
     if (destination_) {
@@ -212,11 +213,12 @@ class FetchTransfer::Rank {
   bool deal() {
     const std::vector<Dealer::Sent> orders = task_.dealer->deal(now());
     for (const Dealer::Sent& sent : orders) down_->send(sent.rank, encode(sent.order));
-    task_.phases.expect(
-        task_.dealer->bytes_known() * static_cast<std::int64_t>(std::max<std::size_t>(1, task_.layout.members.size())),
-        static_cast<std::int64_t>(task_.dealer->objects() * std::max<std::size_t>(1, task_.layout.members.size())));
+    const auto members = static_cast<std::int64_t>(std::max<std::size_t>(1, task_.layout.members.size()));
+    const std::int64_t known = task_.dealer->bytes_known();
+    task_.phases.expect(known < 0 ? known : known * members,
+                        static_cast<std::int64_t>(task_.dealer->objects()) * members);
     // To wait because an origin asked for it, or before another try, is no stall.
-    if (task_.dealer->waits()) base::note_activity();
+    if (task_.dealer->waits(now())) base::note_activity();
     if (!told_finished_ && task_.dealer->done() && (!output_ || output_->closed())) {
       told_finished_ = true;
       const Order finished = task_.dealer->finished();
@@ -232,7 +234,7 @@ class FetchTransfer::Rank {
     }
     std::optional<FetchOutput::Head> head;
     if (const auto entry = task_.dealer->head()) {
-      head = {*entry, task_.dealer->head_is_known(), task_.dealer->head_checksums()};
+      head = {*entry, task_.dealer->head_is_known(), task_.dealer->head_is_checked()};
     }
     const bool any = output_->step(head);
     if (task_.dealer->done() || (output_->failed() && output_->idle())) output_->close();
@@ -255,9 +257,13 @@ class FetchTransfer::Rank {
     std::vector<base::Failure> all;
     if (destination_) all = task_.phases.signed_here(destination_->failures());
     if (output_ && output_->failure()) all.push_back(task_.phases.signed_here({*output_->failure()}).front());
-    // What an origin does wrong is no rank's.
-    if (task_.dealer != nullptr)
-      all.insert(all.end(), task_.dealer->failures().begin(), task_.dealer->failures().end());
+    if (task_.dealer != nullptr) {
+      for (base::Failure failure : task_.dealer->failures()) {
+        // Who has asked.
+        if (failure.rank >= 0) failure.host = task_.session.host(failure.rank);
+        all.push_back(std::move(failure));
+      }
+    }
     if (interrupted_ != 0) {
       std::erase_if(all, [](const base::Failure& failure) { return failure.error_number == EINTR; });
     }

@@ -106,30 +106,37 @@ class Taker {
 // What is in each, in its order on the wire.
 void pass(auto& way, Is<base::Digest> auto& one) { way(one.low, one.high); }
 void pass(auto& way, Is<http::Settings> auto& one) { way(one.headers, one.certificates, one.insecure, one.timeout); }
-void pass(auto& way, Is<http::Pin> auto& one) { way(one.etag, one.last_modified, one.size); }
+void pass(auto& way, Is<http::Pin> auto& one) { way(one.etag, one.weak_etag, one.last_modified, one.size); }
 void pass(auto& way, Is<http::Checksum> auto& one) { way(one.algorithm, one.value); }
 void pass(auto& way, Is<http::Pieces> auto& one) { way(one.length, one.checksums); }
 void pass(auto& way, Is<http::Hop> auto& one) { way(one.host, one.status, one.bytes); }
-void pass(auto& way, Is<Setup> auto& one) { way(one.http, one.all_fields); }
-void pass(auto& way, Is<Look> auto& one) { way(one.page, one.first, one.names); }
-void pass(auto& way, Is<Item> auto& one) { way(one.entry, one.url, one.first, one.length, one.if_none_match, one.pin); }
-void pass(auto& way, Is<Task> auto& one) { way(one.id, one.seat, one.host, one.speed, one.waits, one.items); }
+void pass(auto& way, Is<Setup> auto& one) { way(one.http, one.all_fields, one.rate); }
+void pass(auto& way, Is<Look> auto& one) { way(one.id, one.first, one.proposed, one.sought); }
+void pass(auto& way, Is<Sought> auto& one) { way(one.name, one.checksums, one.pieces); }
+void pass(auto& way, Is<Item> auto& one) {
+  way(one.entry, one.url, one.location, one.redirects, one.first, one.length, one.if_none_match, one.size_in_place,
+      one.pin);
+}
+void pass(auto& way, Is<Task> auto& one) { way(one.id, one.seat, one.host, one.waits, one.items); }
 void pass(auto& way, Is<Cut> auto& one) { way(one.task); }
 void pass(auto& way, Is<Pause> auto& one) { way(one.host, one.seconds); }
+void pass(auto& way, Is<Speed> auto& one) { way(one.rate); }
 void pass(auto& way, Is<Grant> auto& one) { way(one.entry); }
 void pass(auto& way, Is<End> auto& one) {
-  way(one.entry, one.name, one.size, one.digest, one.etag, one.modified, one.checksums, one.pieces);
+  way(one.entry, one.name, one.size, one.digest, one.etag, one.source, one.modified, one.checksums, one.pieces);
 }
 void pass(auto& way, Is<Discard> auto& one) { way(one.entry); }
 void pass(auto& way, Is<Finished> auto& one) { way(one.counts); }
-void pass(auto& way, Is<Existing> auto& one) { way(one.index, one.size, one.etag); }
-void pass(auto& way, Is<Looked> auto& one) { way(one.page, one.existing); }
+void pass(auto& way, Is<Existing> auto& one) { way(one.index, one.size, one.etag, one.source); }
+void pass(auto& way, Is<Looked> auto& one) { way(one.id, one.existing); }
 void pass(auto& way, Is<Outcome> auto& one) {
   way(one.kind, one.task, one.entry, one.first, one.got, one.digest, one.whole, one.status, one.pin, one.name,
-      one.checksums, one.modified, one.wait, one.message, one.seconds, one.hops, one.fields);
+      one.checksums, one.modified, one.wait, one.message, one.location, one.redirects, one.seconds, one.hops,
+      one.fields);
 }
+void pass(auto& way, Is<Begun> auto& one) { way(one.entry, one.checksums); }
 void pass(auto& way, Is<TaskEnd> auto& one) { way(one.task, one.messages); }
-void pass(auto& way, Is<Standing> auto& one) { way(one.task, one.entry, one.first, one.bytes); }
+void pass(auto& way, Is<Standing> auto& one) { way(one.task, one.entry, one.first, one.bytes, one.size); }
 void pass(auto& way, Is<Receipt> auto& one) { way(one.entry, one.kind, one.message); }
 
 // A byte says which kind it is.

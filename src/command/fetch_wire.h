@@ -32,23 +32,33 @@ inline std::uint64_t index_of(std::uint64_t entry) { return entry / kTries; }
 struct Setup {
   http::Settings http;
   bool all_fields = false;  // an outcome carries the answer's whole head
+  std::int64_t rate = 0;    // bytes a second of the whole job, 0: no limit
 };
 
-// The names of a page of objects, of which page `n` begins with the object n * kNamesALook: what is there under them?
+// The names of objects one after another: what is there under them?
 inline constexpr std::size_t kNamesALook = 256;
+struct Sought {
+  std::string name;
+  std::vector<http::Checksum> checksums;  // that it must have to count as in place
+  http::Pieces pieces;
+};
 struct Look {
-  std::uint64_t page = 0;
-  std::uint64_t first = 0;  // index of the first name
-  std::vector<std::string> names;
+  std::uint64_t id = 0;
+  std::uint64_t first = 0;  // index of the first object
+  bool proposed = false;    // by the origin, when the object has another name already
+  std::vector<Sought> sought;
 };
 
 // One request. `length` 0: everything, without Range.
 struct Item {
   std::uint64_t entry = 0;
-  std::string url;  // as given, with what credentials stand in it
+  std::string url;       // as given, with what credentials stand in it
+  std::string location;  // where that has redirected to, on another host; empty: it has not
+  std::int32_t redirects = 0;
   std::int64_t first = 0;
   std::int64_t length = 0;
-  std::string if_none_match;
+  std::string if_none_match;  // what is in place
+  std::int64_t size_in_place = -1;
   http::Pin pin;  // of the first answer; empty before it
 };
 
@@ -57,8 +67,7 @@ struct Task {
   std::uint64_t id = 0;
   std::int32_t seat = 0;  // which of the rank's connections
   std::string host;
-  std::int64_t speed = 0;  // bytes a second, 0: no limit
-  bool waits = false;      // of a body without a known end only the first chunk, until a grant comes
+  bool waits = false;  // of a body without a known end only the first chunk, until a grant comes
   std::vector<Item> items;
 };
 
@@ -73,6 +82,11 @@ struct Pause {
   double seconds = 0;
 };
 
+// The rank's part of the rate from now on, in bytes a second.
+struct Speed {
+  std::int64_t rate = 0;
+};
+
 // The entry is the one whose body is being written out: it may send all it has.
 struct Grant {
   std::uint64_t entry = 0;
@@ -85,6 +99,7 @@ struct End {
   std::int64_t size = 0;
   base::Digest digest;
   std::string etag;
+  std::string source;                    // http::fingerprint of its address
   std::optional<std::int64_t> modified;  // seconds since 1970
   std::vector<http::Checksum> checksums;
   http::Pieces pieces;
@@ -100,20 +115,22 @@ struct Finished {
   std::vector<std::uint64_t> counts;
 };
 
-using Order = std::variant<Setup, Look, Task, Cut, Pause, Grant, End, Discard, Finished>;
+using Order = std::variant<Setup, Look, Task, Cut, Pause, Speed, Grant, End, Discard, Finished>;
 
 // --- words, to rank 0 ------------------------------------------------------------------------------------------------
 
+// What stands under an object's name.
 struct Existing {
   std::uint64_t index = 0;
   std::int64_t size = 0;
-  std::string etag;
+  std::string etag;    // empty: it is not as it was when it was fetched, or not as it is wanted
+  std::string source;  // where it came from; empty: it was not fetched
   friend bool operator==(const Existing&, const Existing&) = default;
 };
 
-// Of the names of a page, those whose file is as it was when it was fetched.
+// Of the names of a look those under which there is something.
 struct Looked {
-  std::uint64_t page = 0;
+  std::uint64_t id = 0;
   std::vector<Existing> existing;
 };
 
@@ -126,6 +143,7 @@ struct Outcome {
     kCut,          // we did
     kStatus,       // refused with an error status
     kNoRange,      // the origin can't do ranges, or not right
+    kElsewhere,    // another host has it
     kChanged,      // it is another object now
     kRefused,      // an answer that no other try will better
   };
@@ -143,9 +161,17 @@ struct Outcome {
   std::optional<std::int64_t> modified;
   std::optional<double> wait;  // seconds that the origin asks for
   std::string message;         // for people
+  std::string location;        // kElsewhere: where
+  std::int32_t redirects = 0;  // that were followed to get here
   double seconds = 0;
   std::vector<http::Hop> hops;
   std::vector<std::pair<std::string, std::string>> fields;
+};
+
+// A body without a known end has begun to come, and waits behind its first chunk: what its head tells of the whole.
+struct Begun {
+  std::uint64_t entry = 0;
+  std::vector<http::Checksum> checksums;
 };
 
 // The connection is free. `messages` is how many messages of data the task has made.
@@ -160,6 +186,7 @@ struct Standing {
   std::uint64_t entry = 0;
   std::int64_t first = 0;
   std::int64_t bytes = 0;
+  std::int64_t size = -1;  // of the whole object, where its head has told
 };
 
 // A destination's answer for an entry: written, verified and in its place, or what was wrong. `kind` is kNone when all
@@ -170,7 +197,7 @@ struct Receipt {
   std::string message;
 };
 
-using Word = std::variant<Looked, Outcome, TaskEnd, Standing, Receipt>;
+using Word = std::variant<Looked, Outcome, Begun, TaskEnd, Standing, Receipt>;
 
 std::vector<std::byte> encode(const Order& order);
 std::vector<std::byte> encode(const Word& word);

@@ -23,7 +23,10 @@ using Clock = std::chrono::steady_clock;
 
 // Outcomes and small bodies wait for others of their task, but not for long.
 constexpr std::chrono::milliseconds kFlushAfter(20);
+constexpr std::chrono::milliseconds kLook(500);
 constexpr double kShortPause = 0.1;
+constexpr double kRatePart = 0.05;                   // seconds
+constexpr std::chrono::milliseconds kRateBurst(50);  // what may be made up for of a late wake-up
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -42,7 +45,12 @@ FetchWorker::~FetchWorker() {
   for (auto& [number, seat] : seats_) seat->thread.join();
 }
 
-void FetchWorker::set_up(const Setup& setup) { setup_ = setup; }
+void FetchWorker::set_up(const Setup& setup) {
+  setup_ = setup;
+  rate_ = setup.rate;
+}
+
+void FetchWorker::set_rate(std::int64_t rate) { rate_ = rate; }
 
 void FetchWorker::add(Task task) {
   const std::lock_guard lock(mutex_);
@@ -58,6 +66,9 @@ void FetchWorker::add(Task task) {
 void FetchWorker::cut(std::uint64_t task) {
   const std::lock_guard lock(mutex_);
   for (auto& [number, seat] : seats_) {
+    const bool to_come =
+        std::any_of(seat->tasks.begin(), seat->tasks.end(), [task](const Task& one) { return one.id == task; });
+    if (to_come) cuts_.insert(task);
     if (seat->running != task) continue;
     seat->cut = true;
     if (seat->connection) seat->connection->cancel();
@@ -111,7 +122,8 @@ std::vector<Word> FetchWorker::standings() {
   const std::lock_guard lock(mutex_);
   std::vector<Word> words;
   for (const auto& [number, seat] : seats_) {
-    if (seat->running != 0) words.emplace_back(Standing{seat->running, seat->entry, seat->first, seat->bytes});
+    if (seat->running == 0) continue;
+    words.emplace_back(Standing{seat->running, seat->entry, seat->first, seat->bytes, seat->size});
   }
   return words;
 }
@@ -157,6 +169,26 @@ std::optional<std::size_t> FetchWorker::wait_for_slot(Seat& seat) {
   return slot;
 }
 
+// Whoever takes bytes takes the time that they need at the rank's rate, in small parts: the rate may change meanwhile.
+// TCP holds the origin back.
+bool FetchWorker::wait_for_rate(Seat& seat, std::size_t bytes) {
+  if (rate_ == 0) return true;
+  std::unique_lock lock(mutex_);
+  const auto ends = [&] { return stopping_ || seat.cut; };
+  while (bytes > 0 && !ends()) {
+    const double rate = static_cast<double>(rate_);
+    const std::size_t part = std::min(bytes, static_cast<std::size_t>(std::max(1.0, rate * kRatePart)));
+    next_byte_ =
+        std::max(next_byte_, Clock::now() - kRateBurst) +
+        std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(static_cast<double>(part) / rate));
+    const Clock::time_point then = next_byte_;
+    base::note_activity();
+    seat.changed.wait_until(lock, then, ends);
+    bytes -= part;
+  }
+  return !ends();
+}
+
 bool FetchWorker::wait_for_grant(Seat& seat, std::uint64_t entry) {
   flush(seat);
   std::unique_lock lock(mutex_);
@@ -175,8 +207,10 @@ bool FetchWorker::wait_until_allowed(Seat& seat, const std::string& host) {
     const Clock::time_point then = until->second;
     lock.unlock();
     flush(seat);
+    // To wait because an origin asked for it is no stall.
+    base::note_activity();
     lock.lock();
-    seat.changed.wait_until(lock, then, ends);
+    seat.changed.wait_until(lock, std::min(then, Clock::now() + kLook), ends);
   }
   return false;
 }
@@ -192,15 +226,17 @@ Outcome FetchWorker::ask(Seat& seat, const Task& task, const Item& item) {
   seat.entry = item.entry;
   seat.first = item.first;
   seat.bytes = 0;
+  seat.size = -1;
   seat.connection->allow();
   if (stopping_ || seat.cut) seat.connection->cancel();
   http::Request request;
   request.url = http::parse_url(item.url);
+  if (!item.location.empty()) request.place = http::parse_url(item.location);
+  request.redirects = item.redirects;
   request.first = item.first;
   request.length = item.length;
   request.if_none_match = item.if_none_match;
   request.if_match = item.pin.etag;
-  request.speed = task.speed;
   Receiver receiver(*this, seat, task, item);
   const auto start = Clock::now();
   http::Result result = seat.connection->perform(request, receiver);
@@ -241,7 +277,7 @@ void FetchWorker::run(Seat& seat) {
       task = std::move(seat.tasks.front());
       seat.tasks.pop_front();
       seat.running = task.id;
-      seat.cut = false;
+      seat.cut = cuts_.erase(task.id) > 0;
     }
     seat.messages = 0;
     seat.flushed = Clock::now();

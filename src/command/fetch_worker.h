@@ -56,6 +56,7 @@ class FetchWorker {
   void add(Task task);
   void cut(std::uint64_t task);
   void pause(const Pause& pause);
+  void set_rate(std::int64_t rate);  // bytes a second of all its connections together
   void grant(std::uint64_t entry);
   void stop();
   std::vector<Product> take();
@@ -77,6 +78,7 @@ class FetchWorker {
   void flush(Seat& seat);
   bool wait_until_allowed(Seat& seat, const std::string& host);
   std::optional<std::size_t> wait_for_slot(Seat& seat);
+  bool wait_for_rate(Seat& seat, std::size_t bytes);
   bool wait_for_grant(Seat& seat, std::uint64_t entry);
   void deliver(Product product);
 
@@ -89,6 +91,9 @@ class FetchWorker {
   std::vector<Product> products_;
   std::map<std::string, std::chrono::steady_clock::time_point> paused_;
   std::set<std::uint64_t> granted_;
+  std::set<std::uint64_t> cuts_;  // tasks that have not begun
+  std::atomic<std::int64_t> rate_{0};
+  std::chrono::steady_clock::time_point next_byte_;  // when more may be taken
   std::vector<Seat*> waiting_for_slots_;
   std::atomic<bool> pauses_{false};    // some host has been paused
   std::atomic<bool> stopping_{false};  // all that is under way or comes is cut

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/activity.h"
 #include "base/bytes.h"
 #include "base/error.h"
 
@@ -29,7 +28,6 @@ FrameLine::~FrameLine() {
 void FrameLine::listen() {
   posted_ = transport_.receive(from_, in_, buffer_, [this](int from, std::size_t bytes) {
     posted_.reset();
-    base::note_activity();
     take(from, std::span(buffer_).first(bytes));
     listen();
   });

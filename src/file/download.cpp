@@ -10,13 +10,16 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
+#include <ctime>
+#include <sstream>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/activity.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "file/temporary.h"
 
 namespace argosy::file {
@@ -26,8 +29,9 @@ namespace {
 using base::Kind;
 
 constexpr const char* kEtag = "user.argosy.etag";
-constexpr const char* kSize = "user.argosy.size";
+constexpr const char* kOrigin = "user.argosy.origin";
 constexpr std::size_t kLongestEtag = 1024;
+constexpr std::size_t kReadBytes = 1 << 20;
 
 base::Error failure(const std::string& shown, const char* what) {
   return base::system_error(Kind::kDestination, shown, errno, what);
@@ -38,11 +42,53 @@ std::uint64_t hash_of(const std::string& name) { return base::checksum_of(std::a
 // Where there are no attributes: what is kept of `name`, as two lines.
 std::string beside(const std::string& name) { return fmt::format(".etag-{:016x}", hash_of(name)); }
 
-std::optional<std::int64_t> number(const std::string& text) {
-  std::int64_t value = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
-  return value;
+// What is kept besides the ETag: "SIZE NANOSECONDS SOURCE DIGEST", the time since 1970.
+struct Origin {
+  std::int64_t size = -1;
+  std::int64_t time = 0;
+  std::string source;
+  std::string digest;
+};
+
+std::optional<Origin> parse_origin(const std::string& text) {
+  std::istringstream words(text);
+  Origin origin;
+  if (!(words >> origin.size >> origin.time >> origin.source >> origin.digest)) return std::nullopt;
+  return origin;
+}
+
+std::int64_t time_of(const struct stat& status) {
+  return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+std::size_t read_at(int fd, const std::string& shown, std::int64_t offset, std::span<std::byte> into) {
+  std::size_t have = 0;
+  while (have < into.size()) {
+    const ssize_t got = pread(fd, into.data() + have, into.size() - have, offset + static_cast<std::int64_t>(have));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw failure(shown, "can't be read");
+    if (got == 0) break;
+    have += static_cast<std::size_t>(got);
+    base::note_activity();
+  }
+  return have;
+}
+
+// Of all that is in a file; nothing where it can't be read, or nobody wants to know any more.
+std::string digest_of_file(int fd) {
+  base::DigestStream stream;
+  std::vector<std::byte> buffer(kReadBytes);
+  try {
+    for (std::int64_t at = 0; base::interrupted() == 0;) {
+      const std::size_t got = read_at(fd, {}, at, buffer);
+      if (got == 0) return base::to_string(stream.finish());
+      stream.add(std::span(buffer).first(got));
+      at += static_cast<std::int64_t>(got);
+    }
+  } catch (const base::Error&) {
+    // It is fetched again.
+  }
+  return {};
 }
 
 std::optional<std::string> attribute(int fd, const char* name) {
@@ -72,24 +118,39 @@ bool Downloads::has_anything() const {
 }
 
 std::optional<Downloads::Kept> Downloads::kept(const std::string& name) const {
-  const base::Fd fd(openat(folder_.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   struct stat status = {};
-  if (!fd.valid() || fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  if (fstatat(folder_.fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  Kept kept;
+  if (!S_ISREG(status.st_mode)) return kept;
+  base::Fd fd(openat(folder_.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid() || fstat(fd.get(), &status) != 0) return kept;
   std::optional<std::string> etag = attribute(fd.get(), kEtag);
-  std::optional<std::string> size = attribute(fd.get(), kSize);
-  if (!etag || !size) {
+  std::optional<std::string> about = attribute(fd.get(), kOrigin);
+  if (!about) {
     const base::Fd side(openat(folder_.fd(), beside(name).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-    std::array<char, kLongestEtag + 64> text{};
+    std::array<char, 2 * kLongestEtag> text{};
     const ssize_t length = side.valid() ? ::read(side.get(), text.data(), text.size()) : -1;
-    if (length <= 0) return std::nullopt;
+    if (length <= 0) return kept;
     const std::string both(text.data(), static_cast<std::size_t>(length));
     const std::size_t end = both.find('\n');
-    if (end == std::string::npos || !both.ends_with('\n')) return std::nullopt;
+    if (end == std::string::npos || !both.ends_with('\n')) return kept;
     etag = both.substr(0, end);
-    size = both.substr(end + 1, both.size() - end - 2);
+    about = both.substr(end + 1);
   }
-  if (etag->empty() || number(*size) != status.st_size) return std::nullopt;
-  return Kept{*etag, status.st_size};
+  const auto origin = parse_origin(*about);
+  if (!origin) return kept;
+  kept.source = origin->source;
+  kept.size = status.st_size;
+  if (!etag || origin->size != status.st_size) return kept;
+  if (origin->time != time_of(status) && digest_of_file(fd.get()) != origin->digest) return kept;
+  kept.etag = *etag;
+  kept.fd = std::move(fd);
+  return kept;
+}
+
+std::size_t Downloads::read(const Kept& kept, const std::string& name, std::int64_t offset,
+                            std::span<std::byte> into) const {
+  return read_at(kept.fd.get(), folder_.shown(name), offset, into);
 }
 
 std::shared_ptr<Downloads::File> Downloads::find(std::uint64_t number) const {
@@ -164,17 +225,7 @@ void Downloads::write(std::uint64_t number, const std::string& guess, std::int64
 
 std::size_t Downloads::read(std::uint64_t number, std::int64_t offset, std::span<std::byte> into) const {
   const std::shared_ptr<File> one = find(number);
-  std::size_t have = 0;
-  while (have < into.size()) {
-    const ssize_t got =
-        pread(one->fd.get(), into.data() + have, into.size() - have, offset + static_cast<std::int64_t>(have));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw failure(one->shown, "can't be read back");
-    if (got == 0) break;
-    have += static_cast<std::size_t>(got);
-    base::note_activity();
-  }
-  return have;
+  return read_at(one->fd.get(), one->shown, offset, into);
 }
 
 void Downloads::forget_cached(std::uint64_t number) const {
@@ -183,21 +234,29 @@ void Downloads::forget_cached(std::uint64_t number) const {
   static_cast<void>(posix_fadvise(one->fd.get(), 0, 0, POSIX_FADV_DONTNEED));
 }
 
+// The origin's, or the present one: either is set, so that no later write of a network file system's changes it.
+void Downloads::set_time(const File& file, const Final& how) const {
+  timespec times[2] = {{0, UTIME_OMIT}, {how.modified.value_or(0), 0}};
+  if (!how.modified && clock_gettime(CLOCK_REALTIME, &times[1]) != 0)
+    throw failure(file.shown, "the time can't be had");
+  if (futimens(file.fd.get(), times) != 0) throw failure(file.shown, "the time can't be set");
+}
+
 void Downloads::keep(const File& file, const Final& how) const {
-  const std::string size = std::to_string(how.size);
+  struct stat status = {};
+  if (fstat(file.fd.get(), &status) != 0) throw failure(file.shown, "can't be looked at");
+  const std::string about =
+      fmt::format("{} {} {} {}", how.size, time_of(status), how.source, base::to_string(how.digest));
   const bool known = !how.etag.empty() && how.etag.size() <= kLongestEtag;
-  if (known && fsetxattr(file.fd.get(), kEtag, how.etag.data(), how.etag.size(), 0) == 0 &&
-      fsetxattr(file.fd.get(), kSize, size.data(), size.size(), 0) == 0) {
-    return;
-  }
+  const bool kept = fsetxattr(file.fd.get(), kOrigin, about.data(), about.size(), 0) == 0;
+  if (kept && (!known || fsetxattr(file.fd.get(), kEtag, how.etag.data(), how.etag.size(), 0) == 0)) return;
   // What the file before had to say is over, whatever comes now.
   const std::string name = beside(how.name);
   if (unlinkat(folder_.fd(), name.c_str(), 0) != 0 && errno != ENOENT) {
     throw failure(file.shown, "its old ETag can't be removed");
   }
-  if (!known) return;
   const base::Fd side(openat(folder_.fd(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  const std::string text = how.etag + "\n" + size + "\n";
+  const std::string text = (known ? how.etag : "") + "\n" + about + "\n";
   if (side.valid() && ::write(side.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())) return;
   // Without it the next run fetches the file once more: no reason to fail.
   static_cast<void>(unlinkat(folder_.fd(), name.c_str(), 0));
@@ -206,10 +265,7 @@ void Downloads::keep(const File& file, const Final& how) const {
 void Downloads::commit(std::uint64_t number, const std::string& guess, const Final& how) {
   const std::shared_ptr<File> one = file(number, guess);  // an empty file has had no write
   one->shown = folder_.shown(how.name);
-  if (how.modified) {
-    const timespec times[2] = {{0, UTIME_OMIT}, {*how.modified, 0}};
-    if (futimens(one->fd.get(), times) != 0) throw failure(one->shown, "the time can't be set");
-  }
+  set_time(*one, how);
   keep(*one, how);
   if (durable_ && fsync(one->fd.get()) != 0) throw failure(one->shown, "fsync");
   if (renameat(folder_.fd(), one->temporary.c_str(), folder_.fd(), how.name.c_str()) != 0) {

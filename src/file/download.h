@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 
+#include "base/digest.h"
 #include "base/fd.h"
 #include "file/beneath.h"
 
@@ -28,13 +29,17 @@ class Downloads {
 
   // False where the folder has nothing in it yet. Any thread, as everything here; everything blocks.
   bool has_anything() const;
-  // What is kept of a file's origin.
+  // What stands under a name.
   struct Kept {
-    std::string etag;
+    std::string etag;    // empty: the origin gave none, or the file is not as it was when it was fetched
+    std::string source;  // as Final has it; empty: it was not fetched
     std::int64_t size = 0;
+    base::Fd fd;  // open for reading, where there is an ETag
   };
-  // Of the file `name`, where it is still as long as when it was fetched.
+  // Of the file `name`; nothing where there is none. A file whose time has changed is read, and its digest decides.
   std::optional<Kept> kept(const std::string& name) const;
+  // Reads what stands there, less at the end. Throws base::Error (kDestination).
+  std::size_t read(const Kept& kept, const std::string& name, std::int64_t offset, std::span<std::byte> into) const;
 
   // Writes to the file `number`, which nobody can see yet; `guess` is what it will probably be called. Throws
   // base::Error (kDestination), also where another run has that name under its hands.
@@ -45,8 +50,10 @@ class Downloads {
   void forget_cached(std::uint64_t number) const;
   struct Final {
     std::string name;
-    std::string etag;  // empty: none is kept
+    std::string etag;    // empty: there is none
+    std::string source;  // where it came from, a word without blanks
     std::int64_t size = 0;
+    base::Digest digest;
     std::optional<std::int64_t> modified;  // seconds since 1970
   };
   // Makes it visible. Throws base::Error (kDestination).
@@ -66,6 +73,7 @@ class Downloads {
   void open(File& file) const;
   bool take_over(const File& file, int fd) const;
   void keep(const File& file, const Final& how) const;
+  void set_time(const File& file, const Final& how) const;
 
   const Folder& folder_;
   bool durable_;

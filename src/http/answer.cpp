@@ -184,7 +184,11 @@ std::string strong_etag(const Answer& answer) {
 Pin pin_of(const Answer& answer) {
   Pin pin;
   pin.etag = strong_etag(answer);
+  if (pin.etag.empty()) pin.weak_etag = answer.field("etag").value_or("");
   pin.last_modified = answer.field("last-modified").value_or("");
+  const auto changed = parse_date(pin.last_modified);
+  const auto answered = parse_date(answer.field("date").value_or(""));
+  if (changed && answered && *changed >= *answered) pin.last_modified.clear();
   if (answer.status == 206) {
     const auto range = parse_content_range(answer.field("content-range").value_or(""));
     if (range) pin.size = range->size;
@@ -195,7 +199,8 @@ Pin pin_of(const Answer& answer) {
 }
 
 std::string mismatch(const Pin& pin, const Pin& answer) {
-  if (!pin.etag.empty() && pin.etag != answer.etag) return "its ETag";
+  const bool known = pin.is_strong() || !pin.weak_etag.empty();
+  if (known && (pin.etag != answer.etag || pin.weak_etag != answer.weak_etag)) return "its ETag";
   if (pin.etag.empty() && !pin.last_modified.empty() && pin.last_modified != answer.last_modified) {
     return "its time of change";
   }

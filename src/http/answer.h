@@ -28,6 +28,7 @@ struct Pin {
   std::string etag;           // strong ones only
   std::string last_modified;  // as it was written; used where there is no strong ETag
   std::int64_t size = -1;     // -1: not known
+  std::string weak_etag;      // promises nothing where it is the same; where it differs the bytes may, too
 
   // Something besides the size by which a change shows.
   bool is_strong() const { return !etag.empty() || !last_modified.empty(); }
@@ -47,7 +48,9 @@ std::optional<std::int64_t> parse_unsatisfied_range(std::string_view text);
 
 // The ETag where it is strong (RFC 9110, 8.8.3), else empty.
 std::string strong_etag(const Answer& answer);
-// What of `answer` pins the object; the size is what `Content-Length` or `Content-Range` says of the whole.
+// What of `answer` pins the object: a Last-Modified only where it is older than the answer by a second, as another
+// version may have been made within the same (RFC 9110, 8.8.2.2); the size is what `Content-Length` or `Content-Range`
+// says of the whole.
 Pin pin_of(const Answer& answer);
 // Empty where `answer` may be about the object of `pin`; else what differs.
 std::string mismatch(const Pin& pin, const Pin& answer);

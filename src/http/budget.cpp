@@ -9,13 +9,10 @@ namespace {
 
 constexpr double kFirstPause = 0.2;
 constexpr double kLongestPause = 30;
-// How much of a quiet time may be made up for at once.
-constexpr double kBurst = 0.1;
 
 }  // namespace
 
-Budget::Budget(int connections, std::int64_t rate, std::uint64_t seed)
-    : connections_(connections), rate_(rate), random_(seed) {}
+Budget::Budget(int connections, std::uint64_t seed) : connections_(connections), random_(seed) {}
 
 Budget::Host& Budget::find(const std::string& name) {
   Host& host = hosts_[name];
@@ -31,16 +28,6 @@ int Budget::allowed(const std::string& host) const {
 bool Budget::host_is_free(const std::string& host, double now) {
   const Host& one = find(host);
   return one.active < one.allowed && now >= one.paused_until;
-}
-
-void Budget::began(const std::string& host, std::int64_t bytes, double now) {
-  ++find(host).active;
-  if (rate_ > 0) next_ = std::max(next_, now - kBurst) + static_cast<double>(bytes) / static_cast<double>(rate_);
-}
-
-void Budget::ended(const std::string& host, std::int64_t expected, std::int64_t came) {
-  --find(host).active;
-  if (rate_ > 0) next_ += static_cast<double>(came - expected) / static_cast<double>(rate_);
 }
 
 void Budget::answered_well(const std::string& host) {
@@ -78,6 +65,10 @@ double Budget::backoff(int tries) {
 double Budget::paused_until(const std::string& host) const {
   const auto found = hosts_.find(host);
   return found == hosts_.end() ? 0 : found->second.paused_until;
+}
+
+bool Budget::pauses(double now) const {
+  return std::any_of(hosts_.begin(), hosts_.end(), [now](const auto& one) { return now < one.second.paused_until; });
 }
 
 }  // namespace argosy::http

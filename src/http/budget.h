@@ -1,6 +1,5 @@
-// The budget of a whole job, kept in one place, on rank 0: how many connections an origin host is given, how many bytes
-// a second are asked for, and when a host that asked for time may be asked again. Pure: time comes from the caller, in
-// seconds.
+// The budget of a whole job, kept in one place, on rank 0: how many connections an origin host is given, and when a
+// host that asked for time may be asked again. Pure: time comes from the caller, in seconds.
 //
 // A host that refuses (429, 503) is left alone by all ranks until the time that it named is over, or a growing and
 // jittered one of ours; after that it gets half as many connections as before, and one more for each round of answers
@@ -18,17 +17,13 @@ namespace argosy::http {
 
 class Budget {
  public:
-  // `rate` in bytes a second, 0: no limit.
-  Budget(int connections, std::int64_t rate, std::uint64_t seed);
+  Budget(int connections, std::uint64_t seed);
 
   // One more request may go to `host` now, as far as its connections in use and its pause go.
   bool host_is_free(const std::string& host, double now);
-  // `bytes` may be asked for now, as far as the rate goes.
-  bool rate_allows(double now) const { return rate_ == 0 || now >= next_; }
-  // A task of requests that will bring about `bytes` goes to `host`, and takes a connection until ended(), which is
-  // told how many came.
-  void began(const std::string& host, std::int64_t bytes, double now);
-  void ended(const std::string& host, std::int64_t expected, std::int64_t came);
+  // A task of requests goes to `host`, and takes a connection until ended().
+  void began(const std::string& host) { ++find(host).active; }
+  void ended(const std::string& host) { --find(host).active; }
   // An answer was a good one.
   void answered_well(const std::string& host);
   // `host` has refused, and asked for `wait` seconds where it said so: how long it is left alone, from now.
@@ -39,6 +34,8 @@ class Budget {
   double backoff(int tries);
   // When the host may be asked again; in the past where it is not paused.
   double paused_until(const std::string& host) const;
+  // Some host is left alone now.
+  bool pauses(double now) const;
   int connections() const { return connections_; }
   int allowed(const std::string& host) const;
 
@@ -53,8 +50,6 @@ class Budget {
   Host& find(const std::string& name);
 
   int connections_;
-  std::int64_t rate_;
-  double next_ = 0;  // when bytes may be asked for again
   std::mt19937_64 random_;
   std::map<std::string, Host> hosts_;
 };

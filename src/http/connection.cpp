@@ -28,6 +28,9 @@ constexpr std::size_t kMostHeaderBytes = 128 * 1024;
 constexpr std::int64_t kMostErrorBytes = 64 * 1024;  // of a body that nobody wants, before the connection is dropped
 constexpr long kBufferBytes = 256 * 1024;
 constexpr int kPollMilliseconds = 200;
+// A body that comes more slowly than this for so long does not come at all.
+constexpr std::int64_t kLeastSpeed = 10;  // bytes a second
+constexpr double kCrawlSeconds = 30;
 
 struct EasyDeleter {
   void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
@@ -89,6 +92,7 @@ struct Connection::State {
   std::size_t header(std::string_view line);
   std::size_t data(std::span<const std::byte> bytes);
   void finish(CURLcode code);
+  std::string too_late();
 
   // libcurl is C: no exception may pass it.
   static std::size_t on_header(char* text, std::size_t size, std::size_t count, void* self) noexcept {
@@ -128,6 +132,9 @@ struct Connection::State {
   bool refused = false;
   std::string broken;  // why the answer is none
   Clock::time_point last_byte;
+  Clock::time_point began;     // this hop
+  Clock::time_point measured;  // since when the body's speed is measured
+  std::int64_t measured_at = 0;
 };
 
 void Connection::State::prepare(const Request& request, const Url& url) {
@@ -147,7 +154,6 @@ void Connection::State::prepare(const Request& request, const Url& url) {
   set(handle, CURLOPT_HEADERDATA, this);
   set(handle, CURLOPT_WRITEFUNCTION, &State::on_data);
   set(handle, CURLOPT_WRITEDATA, this);
-  if (request.speed > 0) set(handle, CURLOPT_MAX_RECV_SPEED_LARGE, static_cast<curl_off_t>(request.speed));
   if (settings.insecure) {
     set(handle, CURLOPT_SSL_VERIFYPEER, 0L);
     set(handle, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -209,6 +215,7 @@ std::size_t Connection::State::header(std::string_view line) {
 
 void Connection::State::head_ended() {
   head_done = true;
+  measured = Clock::now();
   const int status = result.answer.status;
   result.hops.back().status = status;
   if (status >= 300) return;
@@ -222,13 +229,33 @@ std::size_t Connection::State::data(std::span<const std::byte> bytes) {
   hop.bytes += static_cast<std::int64_t>(bytes.size());
   bool go_on = true;
   if (wanted) {
+    const auto came = Clock::now();
     go_on = body->take(bytes);
     refused = !go_on;
+    measured += Clock::now() - came;  // it may have kept us waiting
   } else {
     go_on = hop.bytes <= kMostErrorBytes;
   }
-  last_byte = Clock::now();  // the body may have kept us waiting
+  last_byte = Clock::now();
   return go_on ? bytes.size() : 0;
+}
+
+// Why no more is waited for, or nothing.
+std::string Connection::State::too_late() {
+  const auto now = Clock::now();
+  const std::chrono::duration<double> timeout(settings.timeout);
+  if (now - last_byte > timeout) return fmt::format("nothing has come for {:g} s", settings.timeout);
+  // A head that drips, behind a connection that took its time.
+  if (!head_done && now - began > 2 * timeout) return "its answer's head does not end";
+  const std::chrono::duration<double> window(std::max(kCrawlSeconds, settings.timeout));
+  if (!head_done || now - measured < window) return {};
+  const std::int64_t came = result.hops.back().bytes - measured_at;
+  if (static_cast<double>(came) < window.count() * static_cast<double>(kLeastSpeed)) {
+    return fmt::format("only {} bytes have come in {:g} s", came, window.count());
+  }
+  measured = now;
+  measured_at += came;
+  return {};
 }
 
 void Connection::State::one_hop(const Request& request, const Url& url) {
@@ -239,22 +266,25 @@ void Connection::State::one_hop(const Request& request, const Url& url) {
   broken.clear();
   result.answer = {};
   result.hops.push_back({url.host, 0, 0});
-  last_byte = Clock::now();
+  began = last_byte = measured = Clock::now();
+  measured_at = 0;
   if (curl_multi_add_handle(multi.get(), easy.get()) != CURLM_OK) {
     throw base::Error(base::Kind::kSystem, {}, 0, "libcurl refuses a request");
   }
   std::optional<CURLcode> ended;
-  bool late = false;
+  std::string late;
   CURLMcode state = CURLM_OK;
-  while (!ended && !cancelled && !late && state == CURLM_OK) {
+  while (!ended && !cancelled && late.empty() && state == CURLM_OK) {
     int running = 0;
     state = curl_multi_perform(multi.get(), &running);
     int left = 0;
     while (const CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
       if (message->msg == CURLMSG_DONE) ended = message->data.result;
     }
-    late = Clock::now() - last_byte > std::chrono::duration<double>(settings.timeout);
-    if (!ended && !cancelled && !late && state == CURLM_OK) {
+    late = too_late();
+    // This is bounded, and no stall: what waits for the data waits for the origin.
+    base::note_activity();
+    if (!ended && !cancelled && late.empty() && state == CURLM_OK) {
       state = curl_multi_poll(multi.get(), nullptr, 0, kPollMilliseconds, nullptr);
     }
   }
@@ -269,8 +299,7 @@ void Connection::State::one_hop(const Request& request, const Url& url) {
     return;
   }
   result.end = Result::End::kTransient;
-  result.message = state != CURLM_OK ? std::string(curl_multi_strerror(state))
-                                     : fmt::format("nothing has come for {:.0f} s", settings.timeout);
+  result.message = state != CURLM_OK ? std::string(curl_multi_strerror(state)) : late;
 }
 
 void Connection::State::finish(CURLcode code) {
@@ -308,29 +337,38 @@ Result Connection::perform(const Request& request, Body& body) {
   State& state = *state_;
   state.body = &body;
   state.result = {};
-  Url url = request.url;
-  for (int redirects = 0;; ++redirects) {
+  Url url = request.place.value_or(request.url);
+  for (int redirects = request.redirects;; ++redirects) {
+    state.result.redirects = redirects;
     state.one_hop(request, url);
     if (state.result.end != Result::End::kComplete || !is_redirect(state.result.answer.status)) break;
     std::string why;
-    if (redirects == kMostRedirects) {
+    Url target;
+    if (redirects >= kMostRedirects) {
       why = fmt::format("its redirects do not end: {} were followed", kMostRedirects);
     } else {
       try {
-        const Url target = parse_url(state.next);
+        target = parse_url(state.next);
         if (url.secure && !target.secure) why = "it redirects from https down to http";
-        url = target;
-        // What a redirect brings along is nobody's to use.
-        url.user.clear();
-        url.password.clear();
       } catch (const base::Error&) {
         why = "it redirects to what is no http or https address";
       }
     }
-    if (why.empty()) continue;
-    state.result.end = Result::End::kPermanent;
-    state.result.message = why;
-    break;
+    if (!why.empty()) {
+      state.result.end = Result::End::kPermanent;
+      state.result.message = why;
+      break;
+    }
+    if (target.origin != url.origin) {
+      state.result.end = Result::End::kElsewhere;
+      state.result.location = target.text;
+      ++state.result.redirects;
+      break;
+    }
+    // What a redirect brings along is nobody's to use.
+    target.user.clear();
+    target.password.clear();
+    url = target;
   }
   return std::move(state.result);
 }

@@ -1,7 +1,8 @@
 // One connection to an origin: libcurl's multi interface, driven by the thread that asks. One request at a time, the
 // connection kept for the next. Redirects are followed here and not by libcurl, so that what goes to which host is
 // decided in one place: credentials go only to the origin that they were given for, and no redirect leads from https to
-// http.
+// http. One that leads to another host is not followed but handed back: that host may be asked only within its own
+// budget.
 //
 // The receiver of a body may block (its buffers are full, its turn has not come): the thread is there for that, and TCP
 // holds the origin back. A transfer is never paused: libcurl 7.88 leaks there (curl issue 10971).
@@ -11,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,12 +31,13 @@ struct Settings {
 };
 
 struct Request {
-  Url url;
+  Url url;                    // as the user has it: its origin gets the credentials
+  std::optional<Url> place;   // where to ask instead: where a redirect has led
+  int redirects = 0;          // that were followed to get there
   std::int64_t first = 0;     // of the bytes asked for
   std::int64_t length = 0;    // 0: all, without Range
   std::string if_none_match;  // an ETag: where it still holds, a 304 and no body is wanted
   std::string if_match;       // an ETag: where it holds no longer, a 412 is wanted
-  std::int64_t speed = 0;     // bytes a second at most; 0: no limit
 };
 
 // Takes the body of an answer with a status of 2xx. Called on the connection's thread; may block.
@@ -57,13 +60,16 @@ struct Hop {
 struct Result {
   enum class End {
     kComplete,   // with an answer and all of its body; its status may be an error's
+    kElsewhere,  // with a redirect to another host
     kStopped,    // the body was not wanted any more, or cancel() was called
     kTransient,  // the network, or an origin that broke off: another try may do better
     kPermanent,  // another try would end the same
   };
   End end = End::kComplete;
-  std::string message;  // kTransient, kPermanent: what happened, without an address
-  Answer answer;        // the last one
+  std::string message;   // kTransient, kPermanent: what happened, without an address
+  Answer answer;         // the last one
+  std::string location;  // kElsewhere: an absolute address
+  int redirects = 0;     // that were followed, with those before the request
   std::vector<Hop> hops;
 };
 

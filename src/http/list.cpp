@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -57,7 +58,8 @@ Wanted parse_line(const std::vector<std::string>& words) {
 std::vector<Wanted> parse_list(const std::string& text, const std::string& source) {
   if (is_metalink(text)) return parse_metalink(text, source);
   std::vector<Wanted> all;
-  std::istringstream lines(text);
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  std::istringstream lines(text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text);
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {
     const std::vector<std::string> words = words_of(line);

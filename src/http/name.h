@@ -6,8 +6,9 @@
 
 namespace argosy::http {
 
-// One component of a path: what stands before the last '/' or '\' goes, control characters and a leading dot become
-// '_', and of too long a name the middle is left out, so that its ending stays. "index.html" where nothing is left.
+// One component of a path: what stands before the last '/' or '\' goes, control characters (those that turn the
+// direction of writing around, too), what is not UTF-8, and a leading dot become '_', and of too long a name the middle
+// is left out, so that its ending stays. "index.html" where nothing is left.
 std::string safe_name(std::string_view proposed);
 
 // `name` with ".1", ".2", ... behind it, still at most 255 bytes.

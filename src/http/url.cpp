@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cctype>
 #include <memory>
+#include <span>
 #include <utility>
 
+#include "base/digest.h"
 #include "base/error.h"
 
 namespace argosy::http {
@@ -29,12 +31,16 @@ std::string lower(std::string text) {
   return text;
 }
 
+// Where an address has no sense nobody knows where its password ends: nothing before the last '@' is shown.
+std::string shown(const std::string& text) {
+  const std::size_t at = text.rfind('@');
+  return at == std::string::npos ? text : "..." + text.substr(at);
+}
+
 }  // namespace
 
 Url parse_url(const std::string& text) {
-  const auto refuse = [&text](const std::string& why) {
-    return base::Error(base::Kind::kUsage, without_credentials(text), 0, why);
-  };
+  const auto refuse = [&text](const std::string& why) { return base::Error(base::Kind::kUsage, shown(text), 0, why); };
   if (text.find("://") == std::string::npos) throw refuse("is no address: it begins with neither http:// nor https://");
   // libcurl would encode some of these and send others as they are.
   if (std::any_of(text.begin(), text.end(), [](unsigned char c) { return c <= ' ' || c == 0x7F; })) {
@@ -64,6 +70,10 @@ Url parse_url(const std::string& text) {
   url.path = part_of(handle.get(), CURLUPART_PATH);
   if (url.text.empty()) throw refuse("is no address");
   return url;
+}
+
+std::string fingerprint(const Url& url) {
+  return fmt::format("{:016x}", base::checksum_of(std::as_bytes(std::span(url.text))));
 }
 
 std::string without_credentials(const std::string& text) {

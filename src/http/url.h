@@ -22,6 +22,9 @@ Url parse_url(const std::string& text);
 // The last part of the path, its percent signs resolved; may be empty, and anything that a name must not be.
 std::string last_part(const Url& url);
 
+// A word by which the address can be known again, and which has none of what may be secret in it.
+std::string fingerprint(const Url& url);
+
 // `text` without what may be a user name and a password in an address; as it is where it is no address.
 std::string without_credentials(const std::string& text);
 

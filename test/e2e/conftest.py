@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import harness  # noqa: E402
+from fetching import fetch, httpbin, nginx, origin  # noqa: E402, F401
 from harness import SELF, UNDER, Job, environment, faults, free_bytes, leftovers  # noqa: E402
 
 

@@ -6,14 +6,20 @@
 /short/NAME    closes early, always                  /shortonce/NAME  the first time
 /long/NAME     sends more than its Content-Range says    /lie/NAME  a Content-Range of another place
 /flip/NAME     a new ETag for each answer            /change/NAME   another object after the third answer
-/busy/NAME     429 with Retry-After: 1, twice        /always429/NAME  429 without an end
+/weakchange/NAME  the same, with a weak ETag and one Last-Modified    /same/NAME  the same ETag for every object
+/ignoring/NAME whole, with an ETag, whatever was asked
+/busy/NAME     429 with Retry-After, twice           /always429/NAME  429 without an end
 /down/NAME     503, twice                            /limit/NAME    RateLimit with nothing remaining, on the first answer
 /drip/NAME     one range comes slowly, a byte at a time       /stall/NAME  half a body, and then nothing
+/driphead/NAME a head that comes so                           /dripfirst/NAME  the first answer comes so
 /gzip/NAME     a Content-Encoding that nobody asked for       /headers/NAME  a head without an end
 /loop          redirects to itself                   /to/URL        redirects there
+/pingpong/NAME redirects to the origin `partner`, which redirects back
+/expires/NAME  403 to the fourth and fifth request   /slow/NAME     the head comes a tenth of a second late
 /name/TEXT     with Content-Disposition: TEXT, percent-decoded
 /digest/NAME   with a right Repr-Digest              /baddigest/NAME  with a wrong one
 /chunked/NAME  no length is told                     /status/N      that status
+/chunkedbad/NAME  the same with a wrong Content-Digest       /nothing/NAME   204
 /slowhead/NAME the head comes a second late          /secret/NAME   401 without the right Authorization
 
 Everything is counted: requests by path, open connections, body bytes, and what Authorization came."""
@@ -46,6 +52,7 @@ class Origin:
         self.open = self.most_open = self.active = self.most_active = 0
         self.body_bytes = 0
         self.authorizations = []
+        self.retry_after = 1
         origin = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -235,9 +242,26 @@ class Conversation:
             data = bytes(reversed(data))
         self.ranged(data, fields)
 
+    def do_weakchange(self, name, fields):
+        data = self.data(name)
+        count = self.origin.count(name)
+        if count > 3:
+            data = bytes(reversed(data))
+        self.ranged(data, fields, etag=f'W/"{int(count > 3)}"')
+
+    def do_same(self, name, fields):
+        self.ranged(self.data(name), fields, etag='"same"')
+
+    def do_ignoring(self, name, _fields):
+        data = self.data(name)
+        self.whole(data, [("ETag", self.etag(data)), ("Last-Modified", HTTP_DATE)])
+
+    def do_nothing(self, _name, _fields):
+        self.head(204, [("X-Why", "nothing")])
+
     def do_busy(self, name, fields):
         if self.origin.count("busy") <= 2:
-            return self.whole(b"later", [("Retry-After", "1")], 429)
+            return self.whole(b"later", [("Retry-After", self.origin.retry_after)], 429)
         self.ranged(self.data(name), fields)
 
     def do_always429(self, _name, _fields):
@@ -262,6 +286,16 @@ class Conversation:
         place = self.range_of(fields, 1 << 40)
         slow = place is not None and place[0] > 0 and self.origin.count("drip") == 1
         self.ranged(self.data(name), fields, cut=self.drip if slow else None)
+
+    def do_dripfirst(self, name, fields):
+        first_time = self.origin.count("dripfirst") == 1
+        self.ranged(self.data(name), fields, cut=self.drip if first_time else None)
+
+    def do_driphead(self, _name, _fields):
+        self.connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            self.connection.sendall(b"X-A: b\r\n")
+            time.sleep(0.1)
 
     def do_stall(self, name, fields):
         if self.origin.count("stall") > 1:
@@ -288,6 +322,18 @@ class Conversation:
     def do_to(self, target, _fields):
         self.whole(b"elsewhere", [("Location", urllib.parse.unquote(target))], 302)
 
+    def do_pingpong(self, name, _fields):
+        self.whole(b"", [("Location", f"{self.origin.partner.url}/pingpong/{name}")], 302)
+
+    def do_expires(self, name, fields):
+        if self.origin.count("expires") in (4, 5):
+            return self.whole(b"expired", status=403)
+        self.ranged(self.data(name), fields)
+
+    def do_slow(self, name, fields):
+        time.sleep(0.1)
+        self.ranged(self.data(name), fields)
+
     def do_name(self, text, fields):
         disposition, _, name = text.rpartition("/")
         self.ranged(self.data(name), fields, extra=[("Content-Disposition", urllib.parse.unquote(disposition))])
@@ -313,6 +359,11 @@ class Conversation:
             part = data[at : at + 100_000]
             self.body(b"%x\r\n" % len(part) + part + b"\r\n")
         self.body(b"0\r\n\r\n")
+
+    def do_chunkedbad(self, name, _fields):
+        data = self.data(name)
+        self.head(200, [("Transfer-Encoding", "chunked"), ("Content-Digest", self.digest(b"something else"))])
+        self.body(b"%x\r\n" % len(data) + data + b"\r\n0\r\n\r\n")
 
     def do_chunkedshort(self, name, _fields):
         data = self.data(name)

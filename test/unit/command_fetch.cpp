@@ -51,7 +51,7 @@ class World {
   }
 
   void answer(Dealer::Sent& sent, std::vector<std::pair<int, Word>>& words) {
-    if (const auto* look = std::get_if<Look>(&sent.order)) words.emplace_back(sent.rank, Looked{look->page, {}});
+    if (const auto* look = std::get_if<Look>(&sent.order)) words.emplace_back(sent.rank, Looked{look->id, {}});
     if (const auto* pause = std::get_if<Pause>(&sent.order)) pauses.push_back(*pause);
     if (const auto* end = std::get_if<End>(&sent.order)) {
       ends[end->entry] = *end;
@@ -69,7 +69,7 @@ class World {
       outcome.whole = item.length == 0;
       outcome.status = outcome.whole ? 200 : 206;
       outcome.got = outcome.whole ? size : std::min(item.length, size - item.first);
-      outcome.pin = {"\"e\"", "", size};
+      outcome.pin = {"\"e\"", "", size, ""};
       outcome.seconds = 0.1;
       outcome.hops = {{task->host, outcome.status, outcome.got}};
       change(item, outcome);
@@ -258,7 +258,7 @@ TEST(FetchWorker, WhatIsWrongWithAnAnswer) {
   Item item;
   item.first = 10;
   item.length = 10;
-  item.pin = {"\"e\"", "", 100};
+  item.pin = {"\"e\"", "", 100, ""};
   bool whole = false;
   const auto kind = [&](int status, std::vector<std::pair<std::string, std::string>> fields) {
     const auto refusal = refuse(item, {status, std::move(fields)}, whole);

@@ -37,14 +37,27 @@ TEST(HttpAnswer, OnlyStrongETagsPin) {
 }
 
 TEST(HttpAnswer, WhatDiffersIsNamed) {
-  const Pin pin{"\"a\"", "Thu, 01 Jan 2026 00:00:00 GMT", 10};
-  EXPECT_EQ(mismatch(pin, pin), "");
-  EXPECT_NE(mismatch(pin, {"\"b\"", pin.last_modified, 10}), "");
-  EXPECT_NE(mismatch(pin, {"", pin.last_modified, 10}), "");
-  EXPECT_NE(mismatch(pin, {"\"a\"", pin.last_modified, 11}), "");
-  EXPECT_EQ(mismatch(pin, {"\"a\"", "another", 10}), "") << "the ETag says more";
-  EXPECT_NE(mismatch({"", "then", 10}, {"", "now", 10}), "");
-  EXPECT_EQ(mismatch({}, pin), "");
+  const auto pin = [](std::string etag, std::string modified, std::int64_t size, std::string weak = "") {
+    return Pin{std::move(etag), std::move(modified), size, std::move(weak)};
+  };
+  const Pin strong = pin("\"a\"", "Thu, 01 Jan 2026 00:00:00 GMT", 10);
+  EXPECT_EQ(mismatch(strong, strong), "");
+  EXPECT_NE(mismatch(strong, pin("\"b\"", strong.last_modified, 10)), "");
+  EXPECT_NE(mismatch(strong, pin("", strong.last_modified, 10)), "");
+  EXPECT_NE(mismatch(strong, pin("\"a\"", strong.last_modified, 11)), "");
+  EXPECT_EQ(mismatch(strong, pin("\"a\"", "another", 10)), "") << "the ETag says more";
+  EXPECT_NE(mismatch(pin("", "then", 10), pin("", "now", 10)), "");
+  EXPECT_NE(mismatch(pin("", "then", 10, "W/\"a\""), pin("", "then", 10, "W/\"b\"")), "")
+      << "a weak ETag that differs says that something does";
+  EXPECT_EQ(mismatch(Pin{}, strong), "");
+}
+
+TEST(HttpAnswer, ATimeWithinTheSecondPinsNothing) {
+  const auto modified = [](const char* time) {
+    return pin_of(answer(200, {{"last-modified", time}, {"date", "Thu, 01 Jan 2026 00:00:05 GMT"}})).last_modified;
+  };
+  EXPECT_NE(modified("Thu, 01 Jan 2026 00:00:04 GMT"), "");
+  EXPECT_EQ(modified("Thu, 01 Jan 2026 00:00:05 GMT"), "");
 }
 
 TEST(HttpAnswer, TheTimeThatAnOriginAsksFor) {
@@ -82,6 +95,10 @@ TEST(HttpName, IsOneComponentAndFits) {
   EXPECT_EQ(safe_name(".ssh"), "_ssh");
   EXPECT_EQ(safe_name(std::string_view("a\0b", 3)), "a");
   EXPECT_EQ(safe_name("a\nb\x7f"), "a_b_");
+  EXPECT_EQ(safe_name("a\u0085\u009bb"), "a__b") << "C1 controls";
+  EXPECT_EQ(safe_name("exe.\u202egpj\u2066"), "exe._gpj_") << "writing turned around";
+  EXPECT_EQ(safe_name("na\u00efve \u20ac \U0001f600"), "na\u00efve \u20ac \U0001f600");
+  EXPECT_EQ(safe_name("a\xe9z\xc3"), "a_z_") << "no UTF-8";
   EXPECT_EQ(safe_name(std::string(300, 'n') + ".tar").size(), 255U);
   EXPECT_TRUE(safe_name(std::string(300, 'n') + ".tar").ends_with(".tar"));
   EXPECT_TRUE(base::is_utf8(safe_name("x" + [] {
@@ -107,11 +124,15 @@ TEST(HttpUrl, PartsAndSecrets) {
   }
   EXPECT_EQ(without_credentials("http://a:b@h/x@y"), "http://h/x@y");
   EXPECT_EQ(without_credentials("file@name"), "file@name");
-  try {
-    parse_url("ftp://ali:baba@h/x");
-  } catch (const base::Error& error) {
-    EXPECT_EQ(base::describe(error.failure()).find("baba"), std::string::npos);
+  for (const char* wrong : {"ftp://ali:baba@h/x", "http:/ali:baba@h/x", "ali:baba@h/x", "http://ali:ba/baba@h/x"}) {
+    try {
+      parse_url(wrong);
+      ADD_FAILURE() << wrong;
+    } catch (const base::Error& error) {
+      EXPECT_EQ(base::describe(error.failure()).find("baba"), std::string::npos) << wrong;
+    }
   }
+  EXPECT_NE(fingerprint(url), fingerprint(parse_url("http://example.org/a/b%20c?q=2")));
 }
 
 TEST(HttpChecksum, KnownValues) {
@@ -139,6 +160,7 @@ TEST(HttpList, LinesAndWhatIsWrongWithThem) {
   ASSERT_EQ(all.size(), 3U);
   EXPECT_EQ(all[0].urls[0], "http://h/a");
   EXPECT_EQ(all[1].name, "name");
+  EXPECT_EQ(parse_list("\xEF\xBB\xBFhttp://h/a\n", "list")[0].urls[0], "http://h/a");
   EXPECT_EQ(all[2].checksums.size(), 1U);
   for (const char* wrong : {"x", "http://h/a a/b", "http://h/a md5:aa", "http://h/a n more", "http://h/a .."}) {
     EXPECT_THROW(parse_list(wrong, "list"), base::Error) << wrong;

@@ -7,18 +7,18 @@ namespace argosy::http {
 namespace {
 
 TEST(HttpBudget, ConnectionsOfAHost) {
-  Budget budget(2, 0, 1);
+  Budget budget(2, 1);
   EXPECT_TRUE(budget.host_is_free("h", 0));
-  budget.began("h", 0, 0);
-  budget.began("h", 0, 0);
+  budget.began("h");
+  budget.began("h");
   EXPECT_FALSE(budget.host_is_free("h", 0));
   EXPECT_TRUE(budget.host_is_free("other", 0));
-  budget.ended("h", 0, 0);
+  budget.ended("h");
   EXPECT_TRUE(budget.host_is_free("h", 0));
 }
 
 TEST(HttpBudget, ARefusalPausesTheHostAndHalvesIt) {
-  Budget budget(8, 0, 1);
+  Budget budget(8, 1);
   EXPECT_DOUBLE_EQ(budget.refused("h", 3.0, 10), 3);
   EXPECT_FALSE(budget.host_is_free("h", 12.9));
   EXPECT_TRUE(budget.host_is_free("h", 13));
@@ -32,7 +32,7 @@ TEST(HttpBudget, ARefusalPausesTheHostAndHalvesIt) {
 }
 
 TEST(HttpBudget, WithoutATimePausesGrow) {
-  Budget budget(8, 0, 1);
+  Budget budget(8, 1);
   double now = 0;
   double before = 0;
   for (int i = 0; i < 6; ++i) {
@@ -43,20 +43,6 @@ TEST(HttpBudget, WithoutATimePausesGrow) {
   }
   EXPECT_GT(before, 2);
   EXPECT_LE(budget.backoff(100), 30);
-}
-
-TEST(HttpBudget, TheRateHoldsOverTime) {
-  Budget budget(8, 1000, 1);
-  double now = 0;
-  std::int64_t asked = 0;
-  for (; now < 10; now += 0.01) {
-    while (budget.rate_allows(now)) {
-      budget.began("h", 100, now);
-      budget.ended("h", 100, 100);
-      asked += 100;
-    }
-  }
-  EXPECT_NEAR(static_cast<double>(asked), 10'000, 300);
 }
 
 }  // namespace
