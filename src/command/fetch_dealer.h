@@ -208,7 +208,7 @@ class Dealer {
   const http::Url& place_of(const Object& object) const { return object.location ? *object.location : url(object); }
   const Existing* in_place(const Object& object) const;
 
-  // Dealing (fetch_dealer.cpp).
+  // Dealing (fetch_dealer.cpp; for standard output fetch_in_order.cpp).
   void look();
   void queue(Object& object, double now);
   bool deal_ranges(double now);

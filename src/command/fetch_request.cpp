@@ -13,6 +13,7 @@
 #include "base/interrupt.h"
 #include "command/place.h"
 #include "http/checksum.h"
+#include "http/header_lines.h"
 
 namespace argosy::command {
 

@@ -195,18 +195,4 @@ void Dealer::advance() {
   while (head_ < objects_.size() && is_settled(objects_[head_])) ++head_;
 }
 
-void Dealer::written(std::uint64_t entry, std::int64_t bytes, bool shown) {
-  Object& object = object_of(entry);
-  if (entry != present(object)) return;
-  object.begun = object.begun || shown;
-  for (auto it = object.reserved.begin(); it != object.reserved.end();) {
-    if (it->second.end > bytes) {
-      ++it;
-      continue;
-    }
-    held_ -= it->second.chunks;
-    it = object.reserved.erase(it);
-  }
-}
-
 }  // namespace argosy::command

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "http/answer.h"
 #include "http/connection.h"
+#include "http/header_lines.h"
 #include "http/list.h"
 #include "http/name.h"
 #include "http/url.h"
