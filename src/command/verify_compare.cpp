@@ -26,7 +26,7 @@ constexpr std::size_t kItemsATask = 128;
 constexpr std::int64_t kBytesATask = 8 << 20;
 constexpr std::size_t kLongestPath = 256 * 1024;
 
-void put(base::Writer& writer, const Item& item) {
+void put(base::Writer& writer, const Compared& item) {
   writer.put_string(item.path);
   writer.put(static_cast<std::uint32_t>(item.found.size()));
   for (const std::string& one : item.found) writer.put_string(one);
@@ -36,8 +36,8 @@ void put(base::Writer& writer, const Item& item) {
   writer.put_string(item.line);
 }
 
-Item get(base::Reader& reader) {
-  Item item;
+Compared get(base::Reader& reader) {
+  Compared item;
   item.path = reader.get_string(kLongestPath);
   const auto count = reader.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < count && reader.ok(); ++i) item.found.push_back(reader.get_string(kLongestPath));
@@ -50,21 +50,21 @@ Item get(base::Reader& reader) {
 
 }  // namespace
 
-Bytes task_of(const std::vector<base::Failure>& failures, const std::vector<Item>& items) {
+Bytes task_of(const std::vector<base::Failure>& failures, const std::vector<Compared>& items) {
   Bytes task;
   base::Writer writer(task);
   writer.put(static_cast<std::uint32_t>(failures.size()));
   for (const base::Failure& failure : failures) put_failure(writer, failure);
   writer.put(static_cast<std::uint32_t>(items.size()));
-  for (const Item& item : items) put(writer, item);
+  for (const Compared& item : items) put(writer, item);
   return task;
 }
 
-std::vector<Item> items_of(const Bytes& task) {
+std::vector<Compared> items_of(const Bytes& task) {
   base::Reader reader(task);
   const auto failures = reader.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < failures && reader.ok(); ++i) get_failure(reader);
-  std::vector<Item> items;
+  std::vector<Compared> items;
   const auto count = reader.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < count && reader.ok(); ++i) items.push_back(get(reader));
   return items;
@@ -80,7 +80,7 @@ file::Folders& Comparison::Tree::folders() {
 }
 
 std::optional<Bytes> Comparison::next(Finder& finder) {
-  std::vector<Item> items;
+  std::vector<Compared> items;
   std::vector<base::Failure> failures;
   std::int64_t bytes = 0;
   std::size_t size = 0;
@@ -124,7 +124,7 @@ Bytes Comparison::work(const Bytes& task) {
     return result;
   }
   for (std::uint32_t i = 0; i < items && reader.ok(); ++i) {
-    Item item = get(reader);
+    Compared item = get(reader);
     try {
       item.line.empty() ? look(item) : look_at_line(item);
       writer.put(std::uint8_t{1});
@@ -141,7 +141,7 @@ Bytes Comparison::work(const Bytes& task) {
   return result;
 }
 
-void Comparison::look(Item& item) {
+void Comparison::look(Compared& item) {
   if (!item.attributes && item.length == 0) return;
   const file::Place a{first_.folders(), item.path};
   const file::Place b{second_.folders(), item.path};
@@ -155,7 +155,7 @@ void Comparison::look(Item& item) {
   if (at >= 0) item.found.push_back(fmt::format("content: differs from byte {} on", at));
 }
 
-void Comparison::look_at_line(Item& item) {
+void Comparison::look_at_line(Compared& item) {
   const core::Entry told = entry_of_line(item.line, item.path);
   const file::Place place{first_.folders(), item.path};
   const std::string shown = first_.shown(item.path);

@@ -21,8 +21,8 @@
 namespace argosy::command {
 
 // A task: what couldn't be read, which is passed on, and what is to be looked at. And the latter out of one.
-engine::Bytes task_of(const std::vector<base::Failure>& failures, const std::vector<Item>& items);
-std::vector<Item> items_of(const engine::Bytes& task);
+engine::Bytes task_of(const std::vector<base::Failure>& failures, const std::vector<Compared>& items);
+std::vector<Compared> items_of(const engine::Bytes& task);
 
 class Comparison {
  public:
@@ -50,8 +50,8 @@ class Comparison {
     base::Fd base_;
     std::optional<file::Folders> folders_;
   };
-  void look(Item& item);
-  void look_at_line(Item& item);
+  void look(Compared& item);
+  void look_at_line(Compared& item);
 
   Phases& phases_;
   Tree first_;

@@ -75,7 +75,7 @@ class Copies {
         "verify",
         [&] {
           if (takes_part_ && !batch.empty()) {
-            for (const Item& item : items_of(batch)) not_named_.name(item.path);
+            for (const Compared& item : items_of(batch)) not_named_.name(item.path);
             result = comparison_.work(batch);
           }
           if (session_.rank() == 0) next = read();
@@ -89,7 +89,7 @@ class Copies {
 
   // Empty at the end, and after an error.
   Bytes read() {
-    std::vector<Item> items;
+    std::vector<Compared> items;
     std::vector<base::Failure> none;
     std::size_t size = 0;
     while (items.size() < kItems && size < kBytes) {
@@ -108,7 +108,7 @@ class Copies {
     do {
       Bytes result;
       const auto look = [&] {
-        std::vector<Item> items;
+        std::vector<Compared> items;
         std::vector<base::Failure> unreadable;
         std::size_t size = 0;
         while (more && items.size() < kItems && size < kBytes) {

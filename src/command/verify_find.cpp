@@ -24,7 +24,7 @@ class SideBySide final : public Finder {
   SideBySide(std::string a, std::string b, file::Metadata what)
       : a_path_(std::move(a)), b_path_(std::move(b)), what_(what) {}
 
-  std::optional<Item> next(std::vector<base::Failure>& failures) override {
+  std::optional<Compared> next(std::vector<base::Failure>& failures) override {
     if (!a_) {
       a_ = std::make_unique<file::Listing>(a_path_);
       b_ = std::make_unique<file::Listing>(b_path_);
@@ -37,7 +37,7 @@ class SideBySide final : public Finder {
       if (*side && (*side)->failure) {
         failures.push_back(*(*side)->failure);
         *side = (side == &left_ ? *a_ : *b_).next();
-        return Item{};
+        return Compared{};
       }
     }
     if (!left_ && !right_) return std::nullopt;
@@ -48,8 +48,8 @@ class SideBySide final : public Finder {
   }
 
  private:
-  Item top() {
-    Item item;
+  Compared top() {
+    Compared item;
     struct stat a = {};
     struct stat b = {};
     if (fstat(a_->folders().base(), &a) != 0 || fstat(b_->folders().base(), &b) != 0)
@@ -60,16 +60,16 @@ class SideBySide final : public Finder {
     return item;
   }
 
-  static Item only(std::optional<file::Listing::Item>& side, file::Listing& listing, const char* where) {
-    Item item;
+  static Compared only(std::optional<file::Listing::Item>& side, file::Listing& listing, const char* where) {
+    Compared item;
     item.path = side->path;
     item.found.emplace_back(where);
     side = listing.next();
     return item;
   }
 
-  Item both() {
-    Item item;
+  Compared both() {
+    Compared item;
     item.path = left_->path;
     const core::Entry a = file::entry_of({a_->folders(), left_->path}, left_->status, a_->shown(left_->path));
     const core::Entry b = file::entry_of({b_->folders(), right_->path}, right_->status, b_->shown(right_->path));
@@ -86,7 +86,7 @@ class SideBySide final : public Finder {
     if (a.type == core::Type::kFile && b.type == core::Type::kFile && a.size == b.size && a.size > 0) {
       item.length = std::min(kPart, a.size);
       if (a.size > kPart) {
-        parts_ = Item{};
+        parts_ = Compared{};
         parts_->path = item.path;
         parts_->offset = kPart;
         parts_->length = a.size - kPart;
@@ -97,8 +97,8 @@ class SideBySide final : public Finder {
     return item;
   }
 
-  Item part() {
-    Item item = *parts_;
+  Compared part() {
+    Compared item = *parts_;
     item.length = std::min(kPart, parts_->length);
     parts_->offset += item.length;
     parts_->length -= item.length;
@@ -113,7 +113,7 @@ class SideBySide final : public Finder {
   std::unique_ptr<file::Listing> b_;
   std::optional<file::Listing::Item> left_;
   std::optional<file::Listing::Item> right_;
-  std::optional<Item> parts_;  // of a large file, what is left
+  std::optional<Compared> parts_;  // of a large file, what is left
   file::FirstNames names_a_;
   file::FirstNames names_b_;
 };
@@ -122,11 +122,11 @@ class ManifestLines final : public Finder {
  public:
   explicit ManifestLines(std::string manifest) : manifest_(std::move(manifest)) {}
 
-  std::optional<Item> next(std::vector<base::Failure>& /*failures*/) override {
+  std::optional<Compared> next(std::vector<base::Failure>& /*failures*/) override {
     if (!reader_) reader_.emplace(manifest_);
     auto line = reader_->next();
     if (!line) return std::nullopt;
-    Item item;
+    Compared item;
     item.path = std::move(line->entry.path);
     item.length = line->entry.type == core::Type::kFile ? line->entry.size : 0;
     item.line = std::move(line->text);
@@ -143,7 +143,7 @@ class LineByLine final : public Finder {
   LineByLine(std::string manifest, std::string directory)
       : lines_(std::move(manifest)), not_named_(std::move(directory)) {}
 
-  std::optional<Item> next(std::vector<base::Failure>& failures) override {
+  std::optional<Compared> next(std::vector<base::Failure>& failures) override {
     if (!begun_) not_named_.open();
     begun_ = true;
     if (!named_all_) {
@@ -172,12 +172,12 @@ void NotNamed::name(const std::string& path) {
   tops_.insert(path.substr(0, path.find('/')));
 }
 
-std::optional<Item> NotNamed::next(std::vector<base::Failure>& failures) {
+std::optional<Compared> NotNamed::next(std::vector<base::Failure>& failures) {
   if (!sorted_) std::sort(named_.begin(), named_.end());
   sorted_ = true;
   while (auto found = listing_->next()) {
     if (!tops_.contains(found->path.substr(0, found->path.find('/')))) continue;
-    Item item;
+    Compared item;
     if (found->failure) {
       failures.push_back(*found->failure);
       return item;

@@ -17,7 +17,7 @@
 namespace argosy::command {
 
 // What is to be looked at of one path, and what has been found.
-struct Item {
+struct Compared {
   std::string path;
   std::vector<std::string> found;
   bool attributes = false;
@@ -31,7 +31,7 @@ class Finder {
  public:
   virtual ~Finder() = default;
   // Nothing at the end; what can't be read is appended to `failures`. Throws base::Error (kSource): it can't go on.
-  virtual std::optional<Item> next(std::vector<base::Failure>& failures) = 0;
+  virtual std::optional<Compared> next(std::vector<base::Failure>& failures) = 0;
 };
 
 // What of a folder a manifest does not name, beneath what it does name. Of the names that have been named their hashes
@@ -43,7 +43,7 @@ class NotNamed {
   void open();
   void name(const std::string& path);
   // When all have been named: the next that was not; nothing at the end.
-  std::optional<Item> next(std::vector<base::Failure>& failures);
+  std::optional<Compared> next(std::vector<base::Failure>& failures);
 
  private:
   std::string directory_;
