@@ -31,7 +31,11 @@ def test_explain_moves_nothing(place, bcast, ranks, shared):
     assert all(rank["bytes_read"] == rank["bytes_written"] == 0 for rank in report["ranks"]), result
     check_prediction(report, shared)
     seconds = {entry["route"]: entry["seconds"] for entry in report["predicted"]}
-    assert seconds[report["route"]] == min(seconds.values()), "auto takes what is predicted to be fastest"
+    if shared and ranks > 1:
+        # Whatever the latency of the moment predicts: each node reads its part of the source once.
+        assert report["route"] == "ring", result
+    else:
+        assert seconds[report["route"]] == min(seconds.values()), "auto takes what is predicted to be fastest"
     assert "limited_by" not in report, result
 
 
