@@ -33,6 +33,7 @@ std::string_view suffix_of(std::string_view name) {
 }  // namespace
 
 std::string temporary_name(std::string_view name) { return beside(name, ".part"); }
+std::string replacement_name(std::string_view name) { return beside(name, ".new"); }
 std::string lock_name(std::string_view name) { return beside(name, ".lock"); }
 std::string journal_name(std::string_view name) { return beside(name, ".journal"); }
 std::string tree_name(std::string_view name) { return beside(name, ".tree"); }
@@ -40,7 +41,8 @@ std::string aside_name(std::string_view name) { return beside(name, ".aside"); }
 std::string stripe_name(std::string_view name) { return beside(name, ".stripe"); }
 
 bool is_temporary(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kSuffixes = {".part", ".lock", ".journal", ".tree", ".aside", ".stripe"};
+  constexpr std::array<std::string_view, 7> kSuffixes = {".part", ".new",   ".lock",  ".journal",
+                                                         ".tree", ".aside", ".stripe"};
   return std::find(kSuffixes.begin(), kSuffixes.end(), suffix_of(name)) != kSuffixes.end();
 }
 

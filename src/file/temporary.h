@@ -10,6 +10,9 @@ namespace argosy::file {
 
 // `.argosy-HASH.part`: a file that is being written; `name` is its target's in the same folder.
 std::string temporary_name(std::string_view name);
+// `.argosy-HASH.new`: what is about to replace its target in one step, under the lock of its tree alone: another run
+// may be writing the target's part.
+std::string replacement_name(std::string_view name);
 // `.argosy-HASH.lock`: says that a run works on the target.
 std::string lock_name(std::string_view name);
 // `.argosy-HASH.journal`: which parts of `.argosy-HASH.part` are written.

@@ -94,7 +94,7 @@ void Writer::open_beside(Target& target) {
   const std::string name = leaf(target.entry.path);
   // The lock of its tree covers a small file.
   if (!target.nameless && !target.lock) target.lock.emplace(folder, lock_name(name), target.shown);
-  target.temporary = temporary_name(name);
+  target.temporary = target.nameless ? replacement_name(name) : temporary_name(name);
   if (!target.recovered.parts.empty()) return continue_part(target);
   // The lock is ours, so what stands under this name was left by a run that was killed, or planted.
   if (unlinkat(folder, target.temporary.c_str(), 0) != 0 && errno != ENOENT) {
@@ -322,7 +322,7 @@ void Writer::link_nameless(Target& target) {
     if (link_as(name)) return;
     if (errno != EEXIST) throw failure(target.shown, "can't be put in place");
   }
-  target.temporary = temporary_name(name);
+  target.temporary = replacement_name(name);
   if (unlinkat(folder, target.temporary.c_str(), 0) != 0 && errno != ENOENT) {
     throw failure(target.shown, "a leftover can't be removed");
   }

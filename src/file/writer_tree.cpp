@@ -153,7 +153,7 @@ Writer::Done Writer::make_other(const core::Entry& entry) {
   if (exists && S_ISDIR(status.st_mode))
     throw base::system_error(Kind::kDestination, shown(entry), EISDIR, "can't be replaced");
   if (exists && other_is_in_place(entry, *above, status)) return Done::kInPlace;
-  const std::string temporary = temporary_name(name);
+  const std::string temporary = replacement_name(name);
   if (unlinkat(folder, temporary.c_str(), 0) != 0 && errno != ENOENT)
     throw failure(shown(entry), "a leftover can't be removed");
   if (entry.type == Type::kSymlink) {
@@ -239,7 +239,7 @@ void Writer::make_link(const Link& link) {
   struct stat status = {};
   if (fstatat(to->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
     throw base::system_error(Kind::kDestination, shown, EISDIR, "can't be replaced");
-  const std::string temporary = temporary_name(name);
+  const std::string temporary = replacement_name(name);
   if (unlinkat(to->fd.get(), temporary.c_str(), 0) != 0 && errno != ENOENT)
     throw failure(shown, "a leftover can't be removed");
   if (linkat(from->fd.get(), leaf(link.first).c_str(), to->fd.get(), temporary.c_str(), 0) != 0)

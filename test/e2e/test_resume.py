@@ -347,6 +347,26 @@ def test_clean_leaves_a_living_run_alone(place, start, argosy):
 # --- --publish -----------------------------------------------------------------------------------------------------
 
 
+def test_a_run_leaves_alone_what_another_one_writes(place, start, argosy):
+    """A large file named by itself, and meanwhile a tree that replaces a small one of that name."""
+    large = place.file("f", size=16 * MI)
+    tree = place.src / "d"
+    tree.mkdir()
+    (tree / "f").write_bytes(b"new")
+    (place.out / "d").mkdir(parents=True)
+    (place.out / "d" / "f").write_bytes(b"older")
+    mark, go = place / "mark", place / "go"
+    job = start("send", "--progress", "none", "--chunk-size", "256Ki", large, "out/d",
+                fault=f"op=write,rank=1,path=.part,nth=8,mark={mark},wait={go}")  # fmt: skip
+    until(mark.exists, 20, "the first run in the middle of its file")
+    assert argosy("send", "src/d", "out").code == 0
+    assert (place.out / "d" / "f").read_bytes() == b"new"
+    go.touch()
+    result = job.wait(30)
+    assert result.code == 0, result
+    assert (place.out / "d" / "f").read_bytes() == data_of(16 * MI), "the later commit stands"
+
+
 def test_publish_shows_all_at_once(place, start):
     source = make_source(place)
     mark, go = place / "mark", place / "go"
