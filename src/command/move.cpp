@@ -22,6 +22,7 @@
 #include "engine/pool.h"
 #include "engine/transfer.h"
 #include "file/beneath.h"
+#include "file/digest_file.h"
 #include "file/reader.h"
 #include "file/writer.h"
 
@@ -340,6 +341,15 @@ class Move {
     }
   }
 
+  // On an I/O thread. Says what stands there now: that it is what was sent once is all that was known.
+  void tell_digest_in_place() {
+    const bool single = found_.files == 1 && found_.folders == 0 && report_.files == 1;
+    if (!task_.digest_in_place || !single || !report_.digest.empty() || interrupted_ != 0) return;
+    if (const auto digest = file::digest_of_file(folder_->path() + '/' + report_.name, report_.bytes)) {
+      report_.digest = base::to_string(*digest);
+    }
+  }
+
   // On an I/O thread.
   void finish_folder(std::vector<base::Failure>& failures) {
     if (sink_) {
@@ -350,6 +360,7 @@ class Move {
       show_trees(failures);
       sink_.reset();
     }
+    tell_digest_in_place();
     if (report_.files == 0 && report_.folders == 0) {
       folder_->remove_made();
     } else if (options_.common.fsync) {

@@ -58,6 +58,8 @@ struct MoveTask {
   bool folders_may_be_shared = false;
   // A target of the source's size and mtime is in place.
   bool leave_same = false;
+  // Of a single source in place the digest is told as well, which reads the target.
+  bool digest_in_place = false;
   // It is so only when its digest is the source's.
   bool checksum = false;
   // The bandwidth limit is one for cards: what stays on a node goes free.

@@ -52,6 +52,7 @@ Report send(const Options& options, const SendOptions& asked, mpi::Session& sess
   task.directory = asked.directory;
   task.root = asked.from;
   task.leave_same = true;
+  task.digest_in_place = true;
   task.checksum = asked.checksum;
   task.reads = [&asked](int rank) { return rank == asked.from; };
   task.wants = [&asked](int rank) { return rank == asked.to; };

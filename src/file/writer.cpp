@@ -47,12 +47,6 @@ bool is_source_itself(const struct stat& status, const core::Entry& entry) {
 
 std::string leaf(const std::string& path) { return std::string(name_of(path)); }
 
-// The same path in the folder that is shown at the end.
-std::string in_tree(const std::string& path) {
-  const std::string top = path.substr(0, path.find('/'));
-  return tree_name(top) + path.substr(top.size());
-}
-
 // Its owner opens it for its metadata, also where its mode lets nobody read it.
 base::Fd open_in_place(int folder, const std::string& name) {
   base::Fd fd(openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
@@ -129,12 +123,12 @@ void Writer::check_folders(const core::Page& page) {
 
 void Writer::inspect_one(const core::Page& page, std::size_t at, core::Examination& found) {
   const core::Entry& told = page.entries[at];
+  if (!settings_.only_ask) lock_tree(told);
+  if (settings_.publish && folder_ != nullptr && is_shown_already(told)) return compare_with_shown(page, at, found);
   if (settings_.only_ask) {
-    if (settings_.publish && folder_ != nullptr) static_cast<void>(staged(told));
     found.wanted[at] = would_change(told);
     return;
   }
-  lock_tree(told);
   const core::Entry moved = settings_.publish ? staged(told) : core::Entry{};
   const core::Entry& entry = settings_.publish ? moved : told;
   stage_from(page, at, entry);
@@ -176,50 +170,6 @@ void Writer::check_space(const core::Page& page, core::Examination& found) {
     }
     std::erase_if(found.held, [&](const core::Held& held) { return !found.wanted[held.entry]; });
   }
-}
-
-// The name by which the user knows it, whatever it has now.
-std::string Writer::shown(const std::string& path) {
-  if (!settings_.publish) return folder_->shown(path);
-  const std::lock_guard lock(mutex_);
-  const auto found = staged_.find(path.substr(0, path.find('/')));
-  if (found == staged_.end()) return folder_->shown(path);
-  return folder_->shown(found->second + path.substr(found->first.size()));
-}
-
-// The name that it has until all is there.
-std::string Writer::name_here(const core::Entry& entry) const {
-  const bool in_folder = is_beneath(entry) || entry.type == Type::kFolder;
-  return settings_.publish && in_folder ? in_tree(entry.path) : entry.path;
-}
-
-// The entry under that name.
-core::Entry Writer::staged(const core::Entry& entry) {
-  core::Entry moved = entry;
-  if (!is_beneath(entry) && entry.type == Type::kFolder) {
-    struct stat status = {};
-    if (fstatat(folder_->fd(), entry.path.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
-      throw base::system_error(Kind::kDestination, folder_->shown(entry.path), EEXIST,
-                               "--publish is for a folder that is new");
-    }
-    const std::string name = tree_name(entry.path);
-    const std::lock_guard lock(mutex_);
-    staged_.emplace(name, entry.path);
-  }
-  moved.path = name_here(entry);
-  // A single file among the sources is no tree.
-  const bool links_into_folder = entry.type == Type::kHardLink && entry.link.find('/') != std::string::npos;
-  if (links_into_folder) moved.link = in_tree(entry.link);
-  return moved;
-}
-
-void Writer::publish_trees() {
-  for (const auto& [name, path] : staged_) {
-    if (renameat2(folder_->fd(), name.c_str(), folder_->fd(), path.c_str(), RENAME_NOREPLACE) != 0) {
-      throw failure(folder_->shown(path), "can't be shown");
-    }
-  }
-  staged_.clear();
 }
 
 // The folder that is to hold `path`. An honest manifest names each folder before what is in it, and it was made then:

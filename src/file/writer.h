@@ -135,6 +135,8 @@ class Writer final : public core::Sink {
   std::string shown(const std::string& path);
   core::Entry staged(const core::Entry& entry);
   std::string name_here(const core::Entry& entry) const;
+  bool is_shown_already(const core::Entry& entry);
+  void compare_with_shown(const core::Page& page, std::size_t at, core::Examination& found);
   std::shared_ptr<const OpenFolder> parent(const std::string& path);
   bool is_in_refused_folder(const std::string& folder);
   bool counts_as_refused(const core::Entry& entry);
@@ -210,7 +212,8 @@ class Writer final : public core::Sink {
   std::string looked_beside_;                         // where for what an earlier run has left
   std::shared_ptr<const OpenFolder> left_stage_above_;
   std::shared_ptr<const OpenFolder> left_stage_;
-  std::mutex mutex_;  // of what follows
+  std::unordered_set<std::string> shown_already_;  // folders of --publish that stand there under their own names
+  std::mutex mutex_;                               // of what follows
   std::map<std::string, Refused> refused_;
   std::unordered_map<std::string, std::string> staged_;  // the names of folders to be shown, by what they have now
   std::unordered_map<std::uint64_t, std::shared_ptr<Target>> targets_;

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 
 import pytest
 import trees
-from harness import DESTINATION, KI, MI, NETWORK, data_of, goes_on, kill_when, leftovers, mounted, until
+from harness import DESTINATION, KI, MI, NETWORK, PARTIAL, data_of, goes_on, kill_when, leftovers, mounted, until
 
 pytestmark = [pytest.mark.usefixtures("fault_library"), pytest.mark.allow_leftovers]
 
@@ -386,6 +387,37 @@ def test_publish_is_for_what_is_new(place, send):
     result = send("--publish", "src/tree", "out")
     assert result.code == DESTINATION and "new" in result.text, result
     assert list((place.out / "tree").iterdir()) == []
+
+
+def test_publish_again_moves_nothing(place, bcast):
+    """What is shown and as it should be is in place, and a node that lost its folder gets it again."""
+    source = make_source(place)
+    assert bcast("--publish", "src/tree", "out/%r", ranks=3).code == 0
+    again = bcast("--publish", "src/tree", "out/%r", ranks=3)
+    assert again.code == 0 and again.report["bytes_moved"] == 0, again
+    shutil.rmtree(place.out / "1" / "tree")
+    inodes = {entry.name: entry.inode() for entry in os.scandir(place.out / "2" / "tree")}
+    result = bcast("--publish", "src/tree", "out/%r", ranks=3)
+    assert result.code == 0, result
+    for rank in range(3):
+        assert not trees.differences(source, place.out / str(rank) / "tree")
+    assert {entry.name: entry.inode() for entry in os.scandir(place.out / "2" / "tree")} == inodes
+    assert leftovers(place.out) == []
+
+
+@pytest.mark.parametrize("change", ["content", "less"])
+def test_publish_leaves_alone_what_differs(place, send, change):
+    source = make_source(place)
+    assert send("--publish", "src/tree", "out").code == 0
+    if change == "content":
+        (source / "big2").write_bytes(b"another")
+    else:
+        (place.out / "tree" / "big").unlink()
+    before = sorted((entry.name, entry.inode()) for entry in os.scandir(place.out / "tree"))
+    result = send("--publish", "src/tree", "out")
+    assert result.code in (PARTIAL, DESTINATION) and "new" in result.text and len(result.errors) == 1, result
+    after = sorted((entry.name, entry.inode()) for entry in os.scandir(place.out / "tree"))
+    assert before == after
 
 
 def test_publish_after_a_failure(place, send):

@@ -104,7 +104,7 @@ def test_result_line_escapes_the_name(place, argosy):
 def test_line_and_document_agree_on_the_digest(place, argosy):
     path = place.file(size=MI)
     line = argosy("send", path, "out").out.decode()
-    assert argosy("send", "--json", path, "again").report["digest"] in line
+    assert argosy("send", "--json", path, "out").report["digest"] in line
 
 
 def test_nothing_on_stdout_after_a_failure(place, argosy, launch):
