@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,7 +43,7 @@ Stage::Stage(std::shared_ptr<const OpenFolder> above, const std::string& path)
     : above_(std::move(above)), path_(path), name_(name_of(path)), hidden_(hidden_name(path)) {}
 
 std::shared_ptr<Stage> Stage::make(std::shared_ptr<const OpenFolder> above, const std::string& path) {
-  const std::shared_ptr<Stage> stage(new Stage(std::move(above), path));
+  std::shared_ptr<Stage> stage(new Stage(std::move(above), path));
   const int fd = stage->above_->fd.get();
   if (mkdirat(fd, stage->hidden_.c_str(), 0700) != 0) {
     // Left by a run whose folder somebody has taken away since.
@@ -68,7 +69,7 @@ void Stage::move_files(const std::string& shown) const {
   if (!there) throw base::system_error(Kind::kDestination, shown, errno, "can't be put in place");
   for (const std::string& name : names_in(*folder_)) {
     if (renameat(folder_->fd.get(), name.c_str(), there->fd.get(), name.c_str()) != 0)
-      throw base::system_error(Kind::kDestination, shown + '/' + name, errno, "can't be put in place");
+      throw base::system_error(Kind::kDestination, fmt::format("{}/{}", shown, name), errno, "can't be put in place");
   }
   if (unlinkat(above_->fd.get(), hidden_.c_str(), AT_REMOVEDIR) != 0)
     throw base::system_error(Kind::kDestination, shown, errno, "what it was filled as can't be removed");
