@@ -243,7 +243,7 @@ def test_publish(place, concat):
     assert concat("--publish", "src/%r", "out").code == 0
     assert sorted(os.listdir(place.out)) == ["f0", "f1", "f2", "sub"] and place.out.stat().st_mtime_ns == 99
     result = concat("--publish", "src/%r", "out")
-    assert result.code == DESTINATION and "new" in result.errors[0]["message"], result
+    assert result.code in (PARTIAL, DESTINATION) and "new" in result.errors[0]["message"], result
 
 
 @pytest.mark.allow_leftovers
