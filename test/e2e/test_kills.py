@@ -1,5 +1,5 @@
-"""Commands other than send and bcast (test_resume.py), killed at random points: every visible name is whole, and the same
-command again does what it should, also on another number of ranks."""
+"""Commands other than send and bcast (test_resume_kills.py), killed at random points: every visible name is whole, and
+the same command again does what it should, also on another number of ranks."""
 
 import os
 import random

@@ -1,85 +1,16 @@
-"""Interrupted at any point: every visible name is whole, and the next run goes on. And --publish, and clean."""
+"""Interrupted: the next run goes on, and trusts nothing that it finds. And --publish, and clean. (Kills at random points:
+test_resume_kills.py.)"""
 
 import contextlib
 import os
-import random
 import shutil
 import signal
 
 import pytest
 import trees
-from harness import DESTINATION, KI, MI, NETWORK, PARTIAL, data_of, goes_on, kill_when, leftovers, mounted, until
+from harness import DESTINATION, KI, MI, NETWORK, PARTIAL, data_of, goes_on, leftovers, mounted, until
 
 pytestmark = [pytest.mark.usefixtures("fault_library"), pytest.mark.allow_leftovers]
-
-
-def make_source(place, seed=1, big=24 * MI):
-    tree = place.src / "tree"
-    trees.random_tree(tree, seed, files=60)
-    (tree / "big").write_bytes(data_of(big, seed=seed))
-    os.utime(tree / "big", ns=(0, 10**18 + seed))
-    (tree / "big2").write_bytes(data_of(big // 2, seed=seed + 1))
-    return tree
-
-
-def all_visible_are_right(source, target):
-    """Each name that is there holds what the source holds."""
-    for at, folders, files in os.walk(os.fsencode(target)):
-        folders[:] = [name for name in folders if not name.startswith(b".argosy-")]
-        for name in files:
-            if name.startswith(b".argosy-"):
-                continue
-            path = os.path.join(at, name)
-            right = os.path.join(os.fsencode(source), os.path.relpath(path, os.fsencode(target)))
-            if os.path.islink(path):
-                assert os.readlink(path) == os.readlink(right)
-            elif os.path.isfile(path):
-                with open(path, "rb") as one, open(right, "rb") as two:
-                    assert one.read() == two.read(), path
-
-
-COMMANDS = {
-    "send": (["send"], {}, "out"),
-    "send-network": (["send"], NETWORK, "out"),
-    "bcast": (["bcast", "-n", "3"], NETWORK, "out/%r"),
-    "bcast-fsync": (["bcast", "-n", "2", "--fsync"], NETWORK, "out/%r"),
-    "bcast-node": (["bcast", "-n", "3"], {}, "out/%r"),
-}
-
-
-def targets(place, out):
-    return [place.out / "tree"] if "%r" not in out else [folder / "tree" for folder in sorted(place.out.iterdir()) if folder.is_dir()]
-
-
-def kill_at(place, start, command, nth, victim):
-    """A run that is held at a write of a destination, and then loses a process to SIGKILL."""
-    words, env, out = COMMANDS[command]
-    mark, go = place / f"mark{nth}", place / f"go{nth}"
-    job = start(*words, "src/tree", out, "--chunk-size", "256Ki", env=env,
-                fault=f"op=write,rank=1,path=/out/,nth={nth},mark={mark},wait={go}")  # fmt: skip
-    kill_when(job, mark, go, victim)
-
-
-KILLS = [(command, seed) for command in COMMANDS for seed in range(10)]
-
-
-@pytest.mark.parametrize("command, seed", KILLS)
-def test_killed_and_gone_on(place, start, argosy, command, seed):
-    rng = random.Random(f"{command}{seed}")
-    source = make_source(place, seed % 3)
-    victim = rng.choice([0, 1, "all", "supervisor"])
-    kill_at(place, start, command, rng.randrange(1, 110), victim)
-    words, env, out = COMMANDS[command]
-    for target in targets(place, out):
-        all_visible_are_right(source, target)
-    if out == "out/%r" and rng.random() < 0.5:
-        words = [*words[:2], str(rng.choice([2, 4])), *words[3:]]
-    result = argosy(*words, "--json", "--progress", "none", "src/tree", out, env=env)
-    assert result.code == 0, result
-    found = targets(place, out)
-    for target in found if words[0] == "send" else found[: int(words[2])]:
-        differences = trees.differences(source, target)
-        assert not differences, differences[:10]
 
 
 @pytest.mark.parametrize("options", [[], ["--fsync"]])
@@ -332,7 +263,7 @@ def test_clean(place, argosy, send, interrupted):
 
 
 def test_clean_leaves_a_living_run_alone(place, start, argosy):
-    source = make_source(place)
+    source = trees.make_source(place)
     mark, go = place / "mark", place / "go"
     job = start("send", "src/tree", "out", env=NETWORK,
                 fault=f"op=write,rank=1,path=/out/,min=100000,nth=10,mark={mark},wait={go}")  # fmt: skip
@@ -369,7 +300,7 @@ def test_a_run_leaves_alone_what_another_one_writes(place, start, argosy):
 
 
 def test_publish_shows_all_at_once(place, start):
-    source = make_source(place)
+    source = trees.make_source(place)
     mark, go = place / "mark", place / "go"
     job = start("send", "--publish", "src/tree", "out", env=NETWORK,
                 fault=f"op=write,rank=1,path=/out/,min=100000,nth=10,mark={mark},wait={go}")  # fmt: skip
@@ -382,7 +313,7 @@ def test_publish_shows_all_at_once(place, start):
 
 
 def test_publish_is_for_what_is_new(place, send):
-    make_source(place)
+    trees.make_source(place)
     (place.out / "tree").mkdir(parents=True)
     result = send("--publish", "src/tree", "out")
     assert result.code == DESTINATION and "new" in result.text, result
@@ -391,7 +322,7 @@ def test_publish_is_for_what_is_new(place, send):
 
 def test_publish_again_moves_nothing(place, bcast):
     """What is shown and as it should be is in place, and a node that lost its folder gets it again."""
-    source = make_source(place)
+    source = trees.make_source(place)
     assert bcast("--publish", "src/tree", "out/%r", ranks=3).code == 0
     again = bcast("--publish", "src/tree", "out/%r", ranks=3)
     assert again.code == 0 and again.report["bytes_moved"] == 0, again
@@ -407,7 +338,7 @@ def test_publish_again_moves_nothing(place, bcast):
 
 @pytest.mark.parametrize("change", ["content", "less"])
 def test_publish_leaves_alone_what_differs(place, send, change):
-    source = make_source(place)
+    source = trees.make_source(place)
     assert send("--publish", "src/tree", "out").code == 0
     if change == "content":
         (source / "big2").write_bytes(b"another")
@@ -422,7 +353,7 @@ def test_publish_leaves_alone_what_differs(place, send, change):
 
 def test_publish_after_a_failure(place, send):
     """Nothing is shown, and the next run goes on."""
-    source = make_source(place)
+    source = trees.make_source(place)
     result = send("--publish", "src/tree", "out",
                   fault={"op": "read", "rank": 0, "path": "/tree/big2", "fail": "EIO", "times": "all"})  # fmt: skip
     assert result.code != 0 and not os.path.lexists(place.out / "tree"), result

@@ -208,6 +208,16 @@ def random_tree(root, seed, files=60, largest=600 * KI):
         os.utime(folder, ns=(0, rng.randrange(2**60)))
 
 
+def make_source(place, seed=1, big=24 * MI):
+    """A random tree with two large files in src/tree."""
+    tree = place.src / "tree"
+    random_tree(tree, seed, files=60)
+    (tree / "big").write_bytes(random.Random(seed).randbytes(big))
+    os.utime(tree / "big", ns=(0, 10**18 + seed))
+    (tree / "big2").write_bytes(random.Random(seed + 1).randbytes(big // 2))
+    return tree
+
+
 def _blocks(info):
     return info.st_blocks * 512
 
