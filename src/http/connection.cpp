@@ -312,7 +312,11 @@ void Connection::State::finish(CURLcode code) {
   } else if (refused) {
     result.end = Result::End::kStopped;
   } else {
-    result.end = is_permanent(code) ? Result::End::kPermanent : Result::End::kTransient;
+    // On a connection that was used before, what is no answer may be what came behind the one before: a new one tells.
+    long made = 1;
+    static_cast<void>(curl_easy_getinfo(easy.get(), CURLINFO_NUM_CONNECTS, &made));
+    const bool left_over = made == 0 && (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY);
+    result.end = is_permanent(code) && !left_over ? Result::End::kPermanent : Result::End::kTransient;
     result.message = curl_easy_strerror(code);
   }
 }

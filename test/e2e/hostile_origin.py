@@ -186,6 +186,13 @@ class Conversation:
 
     # --- the behaviours
 
+    def do_late(self, name, _fields):
+        """A whole body, and more behind it: it lies before what would answer the connection's next request."""
+        self.whole(self.data(name))
+        self.input.readline(65536)
+        self.body(b"more")
+        return False
+
     def do_file(self, name, fields):
         self.ranged(self.data(name), fields)
 

@@ -25,6 +25,13 @@ def test_what_is_refused(fetch, origin, place, kind, name):
     assert len(result.errors) == 1 and f"{origin.url}/{kind}/{name}" == result.errors[0]["path"], result
 
 
+def test_what_lies_on_a_used_connection_is_no_answer(fetch, origin, place):
+    result = fetch("--connections", "1", f"{origin.url}/late/s1", f"{origin.url}/file/s2", place.out, ranks=1)
+    assert result.code == 0, result
+    same(place.out / "s1", "s1")
+    same(place.out / "s2", "s2")
+
+
 @pytest.mark.parametrize("to", ["0", "all"])
 def test_an_object_that_changes_is_never_mixed(fetch, origin, place, to):
     result = fetch("--to", to, f"{origin.url}/change/big.bin", str(place.out) + "-%r", ranks=2)
