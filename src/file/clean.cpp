@@ -1,6 +1,5 @@
 #include "file/clean.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -9,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 #include <set>
 #include <string_view>
 
@@ -33,20 +31,6 @@ bool is_folder_at(int folder, const char* name) {
 
 base::Fd open_folder_at(int folder, const char* name) {
   return base::Fd(openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-}
-
-std::vector<std::string> names_in(int folder) {
-  std::vector<std::string> names;
-  base::Fd again(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!again.valid()) return names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> listing(fdopendir(again.get()), closedir);
-  if (!listing) return names;
-  static_cast<void>(again.release());
-  while (const dirent* entry = readdir(listing.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  return names;
 }
 
 // The lock of a target, held by this process while it cleans; or that another one has it.
@@ -129,7 +113,7 @@ class Cleaner {
   void remove_tree(int fd, const std::string& name, const std::string& shown) {
     const std::string path = shown + '/' + name;
     if (name.ends_with(".stripe")) {
-      for (const std::string& one : file::names_in(fd, name)) {
+      for (const std::string& one : names_in(fd, name)) {
         if (!is_needed(fd, name, one)) continue;
         cleaned_.failures.push_back({Kind::kDestination,
                                      path,

@@ -1,5 +1,6 @@
 #include "file/folders.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -82,6 +83,20 @@ void Folders::keep(const std::string& path, std::shared_ptr<const OpenFolder> fo
   if (kept_.size() <= kMostKept) return;
   by_path_.erase(kept_.back().first);
   kept_.pop_back();
+}
+
+std::vector<std::string> names_in(int folder, const std::string& name) {
+  std::vector<std::string> names;
+  base::Fd fd(openat(folder, name.c_str(), kFlags));
+  if (!fd.valid()) return names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(fdopendir(fd.get()), closedir);
+  if (!listing) return names;
+  static_cast<void>(fd.release());
+  while (const dirent* entry = readdir(listing.get())) {
+    const std::string_view one = entry->d_name;
+    if (one != "." && one != "..") names.emplace_back(one);
+  }
+  return names;
 }
 
 std::shared_ptr<const OpenFolder> Folders::open(std::string_view view) {

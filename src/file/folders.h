@@ -10,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -34,6 +35,10 @@ std::string_view parent_of(std::string_view path);
 // The folder called `name` in `above`, never through a symbolic link. Null, with errno set, where there is none.
 // Blocks.
 std::shared_ptr<const OpenFolder> open_in(const OpenFolder& above, const std::string& name);
+
+// The names in the open folder `folder`, or in the one called `name` in it, never through a symbolic link; none where
+// it can't be read. Blocks.
+std::vector<std::string> names_in(int folder, const std::string& name = ".");
 
 class Folders {
  public:

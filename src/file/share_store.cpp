@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "file/disk.h"
+#include "file/folders.h"
 #include "file/stripe_workplace.h"
 #include "file/temporary.h"
 

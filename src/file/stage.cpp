@@ -1,6 +1,5 @@
 #include "file/stage.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -22,20 +21,6 @@ namespace {
 using base::Kind;
 
 std::string hidden_name(const std::string& path) { return tree_name(name_of(path)); }
-
-std::vector<std::string> names_in(const OpenFolder& folder) {
-  std::vector<std::string> names;
-  base::Fd again(openat(folder.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!again.valid()) return names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> listing(fdopendir(again.get()), closedir);
-  if (!listing) return names;
-  static_cast<void>(again.release());
-  while (const dirent* entry = readdir(listing.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  return names;
-}
 
 }  // namespace
 
@@ -67,7 +52,7 @@ void Stage::show(const std::string& shown) const {
 void Stage::move_files(const std::string& shown) const {
   const auto there = open_in(*above_, name_);
   if (!there) throw base::system_error(Kind::kDestination, shown, errno, "can't be put in place");
-  for (const std::string& name : names_in(*folder_)) {
+  for (const std::string& name : names_in(folder_->fd.get())) {
     if (renameat(folder_->fd.get(), name.c_str(), there->fd.get(), name.c_str()) != 0)
       throw base::system_error(Kind::kDestination, fmt::format("{}/{}", shown, name), errno, "can't be put in place");
   }
@@ -82,7 +67,8 @@ std::shared_ptr<const OpenFolder> open_left_stage(const OpenFolder& above, const
 void remove_left_stage(const OpenFolder& above, const std::string& path) {
   const auto folder = open_left_stage(above, path);
   if (!folder) return;
-  for (const std::string& name : names_in(*folder)) static_cast<void>(unlinkat(folder->fd.get(), name.c_str(), 0));
+  for (const std::string& name : names_in(folder->fd.get()))
+    static_cast<void>(unlinkat(folder->fd.get(), name.c_str(), 0));
   static_cast<void>(unlinkat(above.fd.get(), hidden_name(path).c_str(), AT_REMOVEDIR));
 }
 

@@ -14,6 +14,7 @@
 #include "base/activity.h"
 #include "base/error.h"
 #include "file/digest_file.h"
+#include "file/folders.h"
 #include "file/stripe_workplace.h"
 #include "file/temporary.h"
 

@@ -1,6 +1,5 @@
 #include "file/stripe_workplace.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,11 +7,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <memory>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "file/folders.h"
 #include "file/lock.h"
 #include "file/temporary.h"
 
@@ -85,20 +84,6 @@ std::optional<core::StripeManifest> read_manifest(int folder, const std::string&
   std::string text;
   std::string why;
   return read_manifest(folder, name, text, why);
-}
-
-std::vector<std::string> names_in(int folder, const std::string& name) {
-  std::vector<std::string> names;
-  base::Fd fd(openat(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd.valid()) return names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(fd.get()), closedir);
-  if (!stream) return names;
-  static_cast<void>(fd.release());
-  while (const dirent* entry = readdir(stream.get())) {
-    const std::string one = entry->d_name;
-    if (one != "." && one != "..") names.push_back(one);
-  }
-  return names;
 }
 
 bool is_needed(int folder, const std::string& workplace, const std::string& name) {

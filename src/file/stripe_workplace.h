@@ -23,8 +23,6 @@ std::optional<core::StripeManifest> read_manifest(int folder, const std::string&
                                                   std::string& why);
 std::optional<core::StripeManifest> read_manifest(int folder, const std::string& name);
 
-// The names in a folder; none where there is no such folder, or it can't be read.
-std::vector<std::string> names_in(int folder, const std::string& name);
 // Whether `name` is one that a stripe's folder may hold, what a run has left that was killed included.
 bool is_stripe_name(const std::string& name);
 
