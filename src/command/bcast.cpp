@@ -131,9 +131,7 @@ class Broadcast {
     // Where nobody has said that the cards are faster, the small chunk: on a slow card a large one costs its wire time
     // a hop.
     if (asked_.link_rate == 0) largest = std::min(largest, kDefaultLargest);
-    // A chunk takes no more than an eighth of a second at the bandwidth limit, so that a slow transfer is a steady one.
-    if (options_.common.bwlimit > 0) largest = std::min(largest, options_.common.bwlimit / 8);
-    return std::max(largest / base::kLeafSize * base::kLeafSize, base::kLeafSize);
+    return steady_chunk(options_.common, largest);
   }
 
   const Options& options_;

@@ -39,7 +39,7 @@ Report clean(const Options& options, const CleanOptions& asked, mpi::Session& se
     report.files += removed[rank];
     report.bytes += bytes[rank];
   }
-  Report whole = finish_dealt(phases, session, std::move(report), failures, all.interrupted);
+  Report whole = finish_dealt(phases, std::move(report), failures, all.interrupted);
   whole.seconds.total = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return whole;
 }

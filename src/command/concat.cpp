@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/failures.h"
+#include "base/seconds.h"
 #include "command/concat_memory.h"
 #include "command/concat_out.h"
 #include "command/concat_streams.h"
@@ -42,8 +43,6 @@ constexpr std::size_t kMostAhead = 8;  // chunks being read
 
 bool has(const std::vector<int>& ranks, int rank) { return std::find(ranks.begin(), ranks.end(), rank) != ranks.end(); }
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 class Concat {
  public:
   Concat(const Options& options, const GatherOptions& asked, mpi::Session& session, const Surroundings& surroundings)
@@ -64,17 +63,17 @@ class Concat {
     if (surroundings_.observer != nullptr) surroundings_.observer->started();
     const auto start = Clock::now();
     const bool ready = find_givers() && take_memory() && open() && leave_out_destinations() && hear();
-    report_.seconds.scan = seconds_since(start);
+    report_.seconds.scan = base::seconds_since(start);
     if (ready) {
       const auto begun = Clock::now();
       move();
-      report_.seconds.transfer = seconds_since(begun);
+      report_.seconds.transfer = base::seconds_since(begun);
     }
     const auto moved = Clock::now();
     commit();
-    report_.seconds.commit = seconds_since(moved);
+    report_.seconds.commit = base::seconds_since(moved);
     Report whole = finish();
-    whole.seconds.total = seconds_since(start);
+    whole.seconds.total = base::seconds_since(start);
     return whole;
   }
 
@@ -312,11 +311,7 @@ class Concat {
     report_.errors = phases_.signed_where_missing(errors_.kept());
     report_.errors_total = errors_.total();
     report_.would_change = lines_.count();
-    rank_.rank = me_;
-    rank_.host = session_.host(me_);
-    rank_.peak_rss = peak_rss();
-    report_.ranks = {rank_};
-    return phases_.finish(report_, interrupted_);
+    return phases_.finish(std::move(report_), rank_, interrupted_);
   }
 
   const Options& options_;

@@ -44,12 +44,10 @@ std::optional<ConcatMemory> divide_memory(const CommonOptions& options, const st
   const auto all = static_cast<std::size_t>(options.memory);
   memory.chunk_size = options.chunk_size;
   if (memory.chunk_size == 0) {
-    std::int64_t size = neighbours == givers.size() ? kNeighbourChunk : kDefaultChunk;
-    size = std::min(size, options.memory / 16);
-    // A chunk takes no more than an eighth of a second at the bandwidth limit, so that a slow transfer is a steady one.
-    if (options.bwlimit > 0) size = std::min(size, options.bwlimit / 8);
+    const std::int64_t most = neighbours == givers.size() ? kNeighbourChunk : kDefaultChunk;
+    std::int64_t size = steady_chunk(options, std::min(most, options.memory / 16));
     while (size > base::kLeafSize && all / slot_bytes(size) < kWanted * most_streams) size -= base::kLeafSize;
-    memory.chunk_size = std::max(size / base::kLeafSize * base::kLeafSize, base::kLeafSize);
+    memory.chunk_size = size;
   }
   memory.slot = slot_bytes(memory.chunk_size);
   const std::size_t slots = all / memory.slot;

@@ -56,18 +56,13 @@ std::vector<int> owners(const mpi::Session& session, const std::string& director
   return ranks;
 }
 
-Report finish_dealt(Phases& phases, mpi::Session& session, Report report, const base::Failures& failures,
-                    int interrupted) {
+Report finish_dealt(Phases& phases, Report report, const base::Failures& failures, int interrupted) {
   report.errors = phases.signed_where_missing(failures.kept());
   report.errors_total = failures.total();
   RankReport rank;
-  rank.rank = session.rank();
-  rank.host = session.host(session.rank());
-  rank.peak_rss = peak_rss();
   rank.source = phases.workers().meter().seconds(engine::Work::kSource);
   rank.hash = phases.workers().meter().seconds(engine::Work::kHash);
-  report.ranks = {rank};
-  return phases.finish(report, interrupted);
+  return phases.finish(std::move(report), rank, interrupted);
 }
 
 }  // namespace argosy::command

@@ -274,7 +274,7 @@ Report digest(const Options& options, const DigestOptions& asked, mpi::Session& 
   work.result = [&](const Bytes& result) { printer.take(result); };
   const mpi::Verdict all = run_dealt(phases, "digest", std::move(work));
   lines.flush();
-  Report whole = finish_dealt(phases, session, std::move(report), failures, all.interrupted);
+  Report whole = finish_dealt(phases, std::move(report), failures, all.interrupted);
   whole.seconds.total = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return whole;
 }

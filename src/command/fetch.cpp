@@ -7,6 +7,7 @@
 #include <random>
 #include <utility>
 
+#include "base/seconds.h"
 #include "command/fetch_dealer.h"
 #include "command/fetch_layout.h"
 #include "command/fetch_request.h"
@@ -22,8 +23,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using base::Kind;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::vector<int> leaders_of(const mpi::Session& session) {
   std::vector<int> leaders;
@@ -52,7 +51,7 @@ class Fetch {
     memory_ = session_.allocate_pool(layout_.slot * layout_.slots[static_cast<std::size_t>(me_)]);
     if (surroundings_.observer != nullptr) surroundings_.observer->started();
     const bool ready = scan() && make_folders();
-    report_.seconds.scan = seconds_since(start);
+    report_.seconds.scan = base::seconds_since(start);
     if (ready) {
       const auto begun = Clock::now();
       FetchTransfer::Task task{options_.common, surroundings_, session_, phases_, layout_, memory_};
@@ -62,13 +61,13 @@ class Fetch {
       transfer_ = std::make_unique<FetchTransfer>(task);
       interrupted_ = std::max(interrupted_, transfer_->run());
       transfer_->tell(report_, rank_);
-      report_.seconds.transfer = seconds_since(begun);
+      report_.seconds.transfer = base::seconds_since(begun);
       const auto moved = Clock::now();
       commit();
-      report_.seconds.commit = seconds_since(moved);
+      report_.seconds.commit = base::seconds_since(moved);
     }
     Report whole = finish();
-    whole.seconds.total = seconds_since(start);
+    whole.seconds.total = base::seconds_since(start);
     return whole;
   }
 
@@ -156,13 +155,7 @@ class Fetch {
   }
 
   Report finish() {
-    report_.errors_total = static_cast<std::int64_t>(report_.errors.size());
-    if (report_.errors.size() > kErrorsKept) report_.errors.resize(kErrorsKept);
-    rank_.rank = me_;
-    rank_.host = session_.host(me_);
-    rank_.peak_rss = peak_rss();
-    report_.ranks = {rank_};
-    Report whole = phases_.finish(report_, interrupted_);
+    Report whole = phases_.finish(std::move(report_), rank_, interrupted_);
     if (me_ != 0) return whole;
     FetchReport fetch;
     fetch.to_output = asked_.to_output;

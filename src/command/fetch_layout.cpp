@@ -31,10 +31,8 @@ FetchLayout plan_memory(const CommonOptions& options, int connections, const std
   if (layout.chunk_size == 0) {
     // Each connection fills one slot while another is under way.
     const std::int64_t a_rank_connections = (connections + ranks - 1) / ranks;
-    std::int64_t size = std::min(kDefaultChunk, a_rank / 2 / (2 * a_rank_connections + 2));
-    size = std::min(size, a_rank / 16);
-    if (options.bwlimit > 0) size = std::min(size, options.bwlimit / 8);
-    layout.chunk_size = std::max(size / base::kLeafSize * base::kLeafSize, base::kLeafSize);
+    const std::int64_t a_slot = a_rank / 2 / (2 * a_rank_connections + 2);
+    layout.chunk_size = steady_chunk(options, std::min({kDefaultChunk, a_slot, a_rank / 16}));
   }
   layout.slot = slot_bytes(layout.chunk_size);
   // Heads and records come on top of what --memory counts, as with other commands' smallest.

@@ -11,6 +11,7 @@
 
 #include "base/activity.h"
 #include "base/digest.h"
+#include "base/seconds.h"
 #include "command/fetch_receiver.h"
 #include "command/move.h"
 #include "http/url.h"
@@ -27,8 +28,6 @@ constexpr std::chrono::milliseconds kLook(500);
 constexpr double kShortPause = 0.1;
 constexpr double kRatePart = 0.05;                   // seconds
 constexpr std::chrono::milliseconds kRateBurst(50);  // what may be made up for of a late wake-up
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 }  // namespace
 
@@ -240,7 +239,7 @@ Outcome FetchWorker::ask(Seat& seat, const Task& task, const Item& item) {
   Receiver receiver(*this, seat, task, item);
   const auto start = Clock::now();
   http::Result result = seat.connection->perform(request, receiver);
-  return receiver.finish(result, seconds_since(start));
+  return receiver.finish(result, base::seconds_since(start));
 }
 
 void FetchWorker::work_on(Seat& seat, const Task& task) {

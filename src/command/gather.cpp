@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "base/seconds.h"
 #include "command/concat.h"
 #include "command/gather_tree.h"
 #include "command/place.h"
@@ -62,14 +63,14 @@ class Gather {
     found_ = find_stripe(job_, asked_, shelf_);
     Parcels parcels;
     const bool goes_on = found_ && choose_span() && take_memory(job_, found_->manifest, asked_.to, parcels) && open();
-    job_.report.seconds.scan = StripeJob::seconds_since(start);
+    job_.report.seconds.scan = base::seconds_since(start);
     if (goes_on) {
       const auto begun = Clock::now();
       bring(parcels);
-      job_.report.seconds.transfer = StripeJob::seconds_since(begun);
+      job_.report.seconds.transfer = base::seconds_since(begun);
       const auto moved = Clock::now();
       commit();
-      job_.report.seconds.commit = StripeJob::seconds_since(moved);
+      job_.report.seconds.commit = base::seconds_since(moved);
     }
     return job_.finish();
   }

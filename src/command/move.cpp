@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/failures.h"
+#include "base/seconds.h"
 #include "command/lines.h"
 #include "command/names_to_rank_zero.h"
 #include "command/phases.h"
@@ -36,8 +37,6 @@ using base::Kind;
 // How many of its leader's slots a rank holds before it copies to its own.
 constexpr int kHeldMost = 4;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 class Move {
  public:
   Move(const Options& options, mpi::Session& session, const Surroundings& surroundings, const MoveTask& task)
@@ -57,17 +56,17 @@ class Move {
     memory_ = session_.allocate_pool(task_.pool_bytes);
     if (surroundings_.observer != nullptr) surroundings_.observer->started();
     const bool ready = scan() && !explain() && prepare();
-    report_.seconds.scan = seconds_since(start);
+    report_.seconds.scan = base::seconds_since(start);
     if (ready) {
       const auto begun = Clock::now();
       transfer();
-      report_.seconds.transfer = seconds_since(begun);
+      report_.seconds.transfer = base::seconds_since(begun);
       const auto moved = Clock::now();
       commit();
-      report_.seconds.commit = seconds_since(moved);
+      report_.seconds.commit = base::seconds_since(moved);
     }
     Report whole = finish();
-    whole.seconds.total = seconds_since(start);
+    whole.seconds.total = base::seconds_since(start);
     return whole;
   }
 
@@ -390,11 +389,7 @@ class Move {
     report_.errors = phases_.signed_where_missing(errors_.kept());
     report_.errors_total = errors_.total();
     report_.would_change = lines_.count();
-    rank_.rank = me_;
-    rank_.host = session_.host(me_);
-    rank_.peak_rss = peak_rss();
-    report_.ranks = {rank_};
-    return phases_.finish(report_, interrupted_);
+    return phases_.finish(std::move(report_), rank_, interrupted_);
   }
 
   const Options& options_;
@@ -422,6 +417,11 @@ class Move {
 };
 
 }  // namespace
+
+std::int64_t steady_chunk(const CommonOptions& options, std::int64_t size) {
+  if (options.bwlimit > 0) size = std::min(size, options.bwlimit / 8);
+  return std::max(size / base::kLeafSize * base::kLeafSize, base::kLeafSize);
+}
 
 std::size_t slot_bytes(std::int64_t chunk_size) {
   constexpr std::size_t kMemoryPage = 4096;

@@ -80,6 +80,10 @@ Report move_files(const Options& options, mpi::Session& session, const Surroundi
 // The report of a command that only the communicator could tell to be wrong usage. The same on every rank.
 Report wrong_usage(const std::string& command, std::string message);
 
+// The chunk size where none was asked for: `size` or less, in whole leaves, at least one. A chunk takes no more than an
+// eighth of a second at the bandwidth limit, so that a slow transfer is a steady one.
+std::int64_t steady_chunk(const CommonOptions& options, std::int64_t size);
+
 // The bytes that a slot for chunks of `chunk_size` takes.
 std::size_t slot_bytes(std::int64_t chunk_size);
 

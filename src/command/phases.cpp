@@ -229,7 +229,13 @@ mpi::Verdict Phases::run_task(const std::string& name, std::function<void()> tas
   return run(phase);
 }
 
-Report Phases::finish(const Report& mine, int interrupted) {
+Report Phases::finish(Report mine, RankReport rank, int interrupted) {
+  mine.errors_total = std::max(mine.errors_total, static_cast<std::int64_t>(mine.errors.size()));
+  if (mine.errors.size() > kErrorsKept) mine.errors.resize(kErrorsKept);
+  rank.rank = session_.rank();
+  rank.host = session_.host(rank.rank);
+  rank.peak_rss = peak_rss();
+  mine.ranks = {std::move(rank)};
   // Nobody leaves the pulse before everybody's last word to rank 0 has been answered.
   Phase quiet;
   quiet.name = "report";
@@ -239,7 +245,7 @@ Report Phases::finish(const Report& mine, int interrupted) {
   pulse_.close();
   const mpi::Verdict last = run(quiet);
   const std::vector<std::string> texts = session_.gather(to_json(mine).dump(), kReportSeconds);
-  Report whole = mine;
+  Report whole = std::move(mine);
   if (session_.rank() == 0) merge(texts, whole);
   const int signal_number = std::max(interrupted, last.interrupted);
   int code = signal_number != 0 ? 128 + signal_number : base::exit_code(whole.files + whole.folders > 0, whole.errors);

@@ -45,8 +45,9 @@ class Phases {
   mpi::Verdict run_task(const std::string& name, std::function<void()> task, std::function<mpi::Verdict()> verdict);
   // What the last run_task's task threw on this rank.
   const std::optional<base::Failure>& failure() const { return failure_; }
-  // Collective: the last phase. Every rank's report, merged at rank 0 into one, with exit code and errors.
-  Report finish(const Report& mine, int interrupted);
+  // Collective: the last phase. Every rank's report, merged at rank 0 into one, with exit code and errors. Of `rank` it
+  // fills in which one this is and its memory; of `mine` it keeps so many errors as a report has.
+  Report finish(Report mine, RankReport rank, int interrupted);
 
   // What progress is measured against.
   void expect(std::int64_t bytes, std::int64_t files) { expected_ = {{}, 0, bytes, 0, files}; }

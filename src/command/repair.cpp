@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/seconds.h"
 #include "command/stripe_check.h"
 #include "command/stripe_collect.h"
 #include "command/stripe_find.h"
@@ -76,12 +77,12 @@ class Repair {
       const Checked checked = check(job_, *found_, *shelf_, parcels_);
       works = agree(checked);
     }
-    job_.report.seconds.scan = StripeJob::seconds_since(start);
+    job_.report.seconds.scan = base::seconds_since(start);
     const auto begun = Clock::now();
     for (const Work& work : works) {
       if (job_.interrupted == 0) put_right(work);
     }
-    job_.report.seconds.transfer = StripeJob::seconds_since(begun);
+    job_.report.seconds.transfer = base::seconds_since(begun);
     const bool all = job_.session.exchange(possible_ ? 1 : 0)[0] != 0;
     if (all && job_.interrupted == 0) clear_replaced(job_, asked_, found_->manifest);
     tell();

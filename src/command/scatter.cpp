@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/seconds.h"
 #include "command/scatter_source.h"
 #include "command/scatter_worker.h"
 #include "command/stripe_find.h"
@@ -69,11 +70,11 @@ class Scatter {
     }
     const std::int64_t files = scan();
     if (files > 0) worker_.open_directory();
-    job_.report.seconds.scan = StripeJob::seconds_since(start);
+    job_.report.seconds.scan = base::seconds_since(start);
     for (std::int64_t file = 0; file < files && job_.interrupted == 0; ++file) scatter_file(file);
     const auto end = Clock::now();
     worker_.leave();
-    job_.report.seconds.commit += StripeJob::seconds_since(end);
+    job_.report.seconds.commit += base::seconds_since(end);
     if (me_ == kRoot) job_.report.stripe = stripe_;
     return job_.finish();
   }
@@ -82,13 +83,7 @@ class Scatter {
   bool take_memory() {
     const CommonOptions& common = job_.options.common;
     chunk_size_ = common.chunk_size;
-    if (chunk_size_ == 0) {
-      chunk_size_ = std::min(kDefaultChunk, common.memory / 16 / base::kLeafSize * base::kLeafSize);
-      if (common.bwlimit > 0) {
-        chunk_size_ = std::min(chunk_size_, common.bwlimit / 8 / base::kLeafSize * base::kLeafSize);
-      }
-      chunk_size_ = std::max(chunk_size_, base::kLeafSize);
-    }
+    if (chunk_size_ == 0) chunk_size_ = steady_chunk(common, std::min(kDefaultChunk, common.memory / 16));
     // Where many ranks share a node's memory, smaller chunks than the usual ones fit.
     while (!take_memory_for_chunks()) {
       if (common.chunk_size != 0 || chunk_size_ <= base::kLeafSize) return false;
@@ -202,7 +197,7 @@ class Scatter {
     job_.report.seconds.transfer += std::chrono::duration<double>(moved - dealt).count();
     if (manifest.empty() || job_.interrupted != 0) return source_failed_ ? Outcome::kSourceFailed : Outcome::kNobody;
     const bool committed = worker_.commit(manifest);
-    job_.report.seconds.commit += StripeJob::seconds_since(moved);
+    job_.report.seconds.commit += base::seconds_since(moved);
     if (!committed) return Outcome::kAgain;
     clear_replaced(job_, {asked_.directory, attempt.manifest.file.path}, attempt.manifest);
     account(manifest);

@@ -19,13 +19,9 @@ constexpr std::int64_t kNeighbourChunk = base::kLeafSize;
 constexpr std::size_t kMostSlots = 24;
 constexpr std::size_t kNeighbourSlots = 4;
 
-// A chunk takes no more than an eighth of a second at the bandwidth limit, so that a slow transfer is a steady one.
 std::int64_t choose_chunk_size(const CommonOptions& options, bool neighbours) {
   if (options.chunk_size > 0) return options.chunk_size;
-  const std::int64_t by_memory = options.memory / 16 / base::kLeafSize * base::kLeafSize;
-  std::int64_t size = std::min(neighbours ? kNeighbourChunk : kDefaultChunk, by_memory);
-  if (options.bwlimit > 0) size = std::min(size, options.bwlimit / 8 / base::kLeafSize * base::kLeafSize);
-  return std::max(size, base::kLeafSize);
+  return steady_chunk(options, std::min(neighbours ? kNeighbourChunk : kDefaultChunk, options.memory / 16));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/seconds.h"
 #include "core/stripe_wire.h"
 
 namespace argosy::command {
@@ -41,10 +42,6 @@ StripeJob::StripeJob(const Options& asked, mpi::Session& ranks, const Surroundin
       phases(ranks, asked.common, around.observer),
       start_(Clock::now()) {
   report.command = command;
-}
-
-double StripeJob::seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 bool StripeJob::allocate(const Parcels& parcels, int center, std::size_t least, std::size_t most, std::size_t reserve) {
@@ -89,18 +86,12 @@ void StripeJob::report_failure(base::Failure failure) {
 }
 
 Report StripeJob::finish() {
-  report.errors_total = static_cast<std::int64_t>(report.errors.size());
-  if (report.errors.size() > kErrorsKept) report.errors.resize(kErrorsKept);
   engine::Meter& meter = phases.workers().meter();
   rank.disk = meter.seconds(engine::Work::kDisk);
   rank.hash = meter.seconds(engine::Work::kHash);
   rank.source = meter.seconds(engine::Work::kSource);
-  rank.rank = me;
-  rank.host = session.host(me);
-  rank.peak_rss = peak_rss();
-  report.ranks = {rank};
-  Report whole = phases.finish(report, interrupted);
-  whole.seconds.total = seconds_since(start_);
+  Report whole = phases.finish(std::move(report), rank, interrupted);
+  whole.seconds.total = base::seconds_since(start_);
   return whole;
 }
 

@@ -47,8 +47,6 @@ class StripeJob {
   void report_failure(base::Failure failure);
   // The last phase.
   Report finish();
-  // Times of the phase that has begun are counted from now on.
-  static double seconds_since(std::chrono::steady_clock::time_point start);
 
   const Options& options;
   mpi::Session& session;

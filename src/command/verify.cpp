@@ -60,7 +60,7 @@ Report verify(const Options& options, const VerifyOptions& asked, mpi::Session& 
     all = compare(phases, options, asked, what, report, lines, failures);
   }
   lines.flush();
-  Report whole = finish_dealt(phases, session, std::move(report), failures, all.interrupted);
+  Report whole = finish_dealt(phases, std::move(report), failures, all.interrupted);
   whole.seconds.total = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return whole;
 }

@@ -5,6 +5,7 @@
 #include <set>
 #include <tuple>
 
+#include "base/seconds.h"
 #include "command/stripe_check.h"
 #include "command/stripe_collect.h"
 #include "command/stripe_find.h"
@@ -61,11 +62,11 @@ Report verify_stripes(const Options& options, const StripeName& stripe, mpi::Ses
   const auto found = find_stripe(job, stripe, shelf);
   Parcels parcels;
   const bool goes_on = found && take_memory(job, found->manifest, 0, parcels);
-  job.report.seconds.scan = StripeJob::seconds_since(start);
+  job.report.seconds.scan = base::seconds_since(start);
   if (goes_on) {
     const auto begun = Clock::now();
     const Checked checked = check(job, *found, shelf, parcels);
-    job.report.seconds.transfer = StripeJob::seconds_since(begun);
+    job.report.seconds.transfer = base::seconds_since(begun);
     if (checked.done) {
       job.report.stripe = describe(*found, checked, job);
       job.report.name = found->manifest.file.path;
