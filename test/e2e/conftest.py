@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests. Environment: ARGOSY (the program), ARGOSY_MPI (openmpi or mpich), MPIEXEC (that MPI's),
 ARGOSY_FAULT_LIBRARY (libfault.so). Without them: build/release. Tests run alone, in any order, and several at once."""
 
+import functools
 import os
 import shutil
 import sys
@@ -100,11 +101,14 @@ def argosy(start):
 
 
 @pytest.fixture
-def send(argosy):
-    """As argosy, with `send --json --progress none` before the arguments; checks the report's exit against the program's."""
+def run(argosy):
+    """run(COMMAND, *arguments, ...): as argosy, with `--json --progress none` behind the command; checks the report's exit
+    against the program's. `network`: every rank is a node of its own."""
 
-    def run(*arguments, **options):
-        result = argosy("send", "--json", "--progress", "none", *arguments, **options)
+    def run(command, *arguments, network=False, env=None, **options):
+        words = [str(word) if isinstance(word, int) else word for word in arguments]
+        env = dict(harness.NETWORK if network else {}, **(env or {}))
+        result = argosy(command, "--json", "--progress", "none", *words, env=env, **options)
         if result.out.strip() or result.code == 0:
             assert result.report["exit"] == result.code, result
         return result
@@ -113,17 +117,24 @@ def send(argosy):
 
 
 @pytest.fixture
-def bcast(argosy):
-    """As send, with bcast: every rank a node of its own, or all on one."""
+def send(run):
+    return functools.partial(run, "send")
 
-    def run(*arguments, one_node=False, **options):
-        env = {} if one_node else harness.NETWORK
-        result = argosy("bcast", "--json", "--progress", "none", *arguments, env=env, **options)
-        if result.out.strip() or result.code == 0:
-            assert result.report["exit"] == result.code, result
-        return result
 
-    return run
+@pytest.fixture
+def bcast(run):
+    """As run, every rank a node of its own, or all on one."""
+    return lambda *arguments, one_node=False, **options: run("bcast", *arguments, network=not one_node, **options)
+
+
+@pytest.fixture
+def scatter(run):
+    return functools.partial(run, "scatter")
+
+
+@pytest.fixture
+def gather(run):
+    return functools.partial(run, "gather")
 
 
 @pytest.fixture(params=[SELF, UNDER], ids=repr)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from harness import KI, MI, NETWORK, data_of, until
+from harness import KI, MI, data_of, until
 from hostile_origin import Origin
 
 ORIGIN = 7
@@ -48,17 +48,9 @@ def origin():
 
 
 @pytest.fixture
-def fetch(argosy):
-    """Every rank a node of its own, with `--json`; checks the report's exit against the program's."""
-
-    def run(*arguments, one_node=False, env=None, **options):
-        nodes = {} if one_node else NETWORK
-        result = argosy("fetch", "--json", "--progress", "none", *arguments, env=dict(nodes, **(env or {})), **options)
-        if result.out.strip():
-            assert result.report["exit"] == result.code, result
-        return result
-
-    return run
+def fetch(run):
+    """As run, every rank a node of its own, or all on one."""
+    return lambda *arguments, one_node=False, **options: run("fetch", *arguments, network=not one_node, **options)
 
 
 @pytest.fixture

@@ -16,18 +16,13 @@ def same(a, b, **options):
 
 
 @pytest.fixture
-def concat(argosy):
+def concat(run):
     """gather --concat, every rank a node of its own or all on one."""
 
-    def run(*arguments, ranks=3, one_node=False, **options):
-        env = {} if one_node else NETWORK
-        words = [str(word) if isinstance(word, int) else word for word in arguments]
-        result = argosy("gather", "--concat", "--json", "--progress", "none", *words, ranks=ranks, env=env, **options)
-        if result.out.strip() or result.code == 0:
-            assert result.report["exit"] == result.code, result
-        return result
+    def concat(*arguments, ranks=3, one_node=False, **options):
+        return run("gather", "--concat", *arguments, ranks=ranks, network=not one_node, **options)
 
-    return run
+    return concat
 
 
 def give(place, rank, **files):

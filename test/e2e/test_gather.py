@@ -16,17 +16,6 @@ DATA = data_of(SIZE)
 
 
 @pytest.fixture
-def run(argosy):
-    def run(command, *arguments, **options):
-        result = argosy(command, "--json", "--progress", "none", *arguments, **options)
-        if result.out.strip() or result.code == 0:
-            assert result.report["exit"] == result.code, result
-        return result
-
-    return run
-
-
-@pytest.fixture
 def striped(place, run):
     """A file of SIZE in chunks of 7 KiB on workers 1 to 5, two of which may be lost: in w1 to w5."""
     path = place.file(data=DATA, mode=0o644, mtime_ns=10**18 + 3)

@@ -1,6 +1,5 @@
 """send and bcast, killed at random points: every visible name is whole, and the next run goes on."""
 
-import os
 import random
 
 import pytest
@@ -8,22 +7,6 @@ import trees
 from harness import NETWORK, kill_when
 
 pytestmark = [pytest.mark.usefixtures("fault_library"), pytest.mark.allow_leftovers]
-
-
-def all_visible_are_right(source, target):
-    """Each name that is there holds what the source holds."""
-    for at, folders, files in os.walk(os.fsencode(target)):
-        folders[:] = [name for name in folders if not name.startswith(b".argosy-")]
-        for name in files:
-            if name.startswith(b".argosy-"):
-                continue
-            path = os.path.join(at, name)
-            right = os.path.join(os.fsencode(source), os.path.relpath(path, os.fsencode(target)))
-            if os.path.islink(path):
-                assert os.readlink(path) == os.readlink(right)
-            elif os.path.isfile(path):
-                with open(path, "rb") as one, open(right, "rb") as two:
-                    assert one.read() == two.read(), path
 
 
 COMMANDS = {
@@ -59,7 +42,7 @@ def test_killed_and_gone_on(place, start, argosy, command, seed):
     kill_at(place, start, command, rng.randrange(1, 110), victim)
     words, env, out = COMMANDS[command]
     for target in targets(place, out):
-        all_visible_are_right(source, target)
+        trees.all_visible_are_right(source, target)
     if out == "out/%r" and rng.random() < 0.5:
         words = [*words[:2], str(rng.choice([2, 4])), *words[3:]]
     result = argosy(*words, "--json", "--progress", "none", "src/tree", out, env=env)

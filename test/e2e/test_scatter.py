@@ -11,25 +11,6 @@ from stripes import dealt, folder, manifest, receipts, share
 pytestmark = pytest.mark.usefixtures("fault_library")
 
 
-@pytest.fixture
-def scatter(argosy):
-    def run(*arguments, **options):
-        result = argosy("scatter", "--json", "--progress", "none", *arguments, **options)
-        if result.out.strip() or result.code == 0:
-            assert result.report["exit"] == result.code, result
-        return result
-
-    return run
-
-
-@pytest.fixture
-def gather(argosy):
-    def run(*arguments, **options):
-        return argosy("gather", "--json", "--progress", "none", *arguments, **options)
-
-    return run
-
-
 @pytest.mark.parametrize("ranks", range(2, 9))
 def test_round_robin_exactly(place, scatter, ranks):
     data = data_of(103 * KI + 77)

@@ -16,18 +16,6 @@ def same(a, b, **options):
 
 
 @pytest.fixture
-def run(argosy):
-    def run(command, *arguments, **options):
-        words = [str(word) if isinstance(word, int) else word for word in arguments]
-        result = argosy(command, "--json", "--progress", "none", *words, **options)
-        if result.out.strip() or result.code == 0:
-            assert result.report["exit"] == result.code, result
-        return result
-
-    return run
-
-
-@pytest.fixture
 def nasty(place):
     trees.nasty(place.src / "nasty", deep=60, many=1500)
     yield place.src / "nasty"

@@ -12,17 +12,6 @@ OLD, NEW = data_of(200 * KI + 5, seed=1), data_of(160 * KI + 9, seed=2)
 
 
 @pytest.fixture
-def run(argosy):
-    def run(command, *arguments, **options):
-        result = argosy(command, "--json", "--progress", "none", *arguments, **options)
-        if result.out.strip() or result.code == 0:
-            assert result.report["exit"] == result.code, result
-        return result
-
-    return run
-
-
-@pytest.fixture
 def scatter(place, run):
     def scatter(data, ranks, *words, **options):
         path = place.file(data=data)

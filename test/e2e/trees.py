@@ -321,6 +321,22 @@ def differences(a, b, owner=None, attributes=True, folder_times=True, ignore=())
     return found
 
 
+def all_visible_are_right(source, target):
+    """Each name that is there holds what the source holds."""
+    for at, folders, files in os.walk(os.fsencode(target)):
+        folders[:] = [name for name in folders if not name.startswith(b".argosy-")]
+        for name in files:
+            if name.startswith(b".argosy-"):
+                continue
+            path = os.path.join(at, name)
+            right = os.path.join(os.fsencode(source), os.path.relpath(path, os.fsencode(target)))
+            if os.path.islink(path):
+                assert os.readlink(path) == os.readlink(right)
+            elif os.path.isfile(path):
+                with open(path, "rb") as one, open(right, "rb") as two:
+                    assert one.read() == two.read(), path
+
+
 def remove(root):
     """rm -rf that also gets at deep and closed folders."""
     import subprocess
