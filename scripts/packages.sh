@@ -7,7 +7,8 @@ declare -A argosy_packages=(
            libspdlog-dev libisal-dev nlohmann-json3-dev libxxhash-dev libcurl4-openssl-dev libssl-dev libpugixml-dev libgtest-dev
            libbenchmark-dev"
   [mpich]="libmpich-dev mpich"
-  [test]="python3 python3-pytest python3-pytest-xdist python3-httpbin nginx-light openssl iproute2 util-linux"
+  # ccache: what is compiled alike for both MPIs is compiled once.
+  [test]="ccache python3 python3-pytest python3-pytest-xdist python3-httpbin nginx-light openssl iproute2 util-linux"
   [fuzz]="clang libclang-rt-14-dev"
   [lint]="clang-format clang-tidy"
   [bench]="aria2 curl rsync iperf3 python3-mpi4py python3-matplotlib"
