@@ -69,7 +69,7 @@ def test_between_two_hosts(lab, run, nasty):
 
 def test_digests_by_all_hosts_are_those_of_one(lab, run, tmp_path):
     trees.random_tree(tmp_path / "tree", 3)
-    lines = [run("digest", "--sha256", tmp_path / "tree", hosts=hosts).out for hosts in (HOSTS, "h2")]
+    lines = [run("digest", "--sha256", tmp_path / "tree", hosts=hosts).report["lines"] for hosts in (HOSTS, "h2")]
     assert lines[0] == lines[1] and lines[0], lines
 
 
