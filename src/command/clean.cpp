@@ -2,16 +2,44 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "command/dealt.h"
 #include "command/phases.h"
 #include "command/place.h"
 #include "file/clean.h"
+#include "file/folder_key.h"
 
 namespace argosy::command {
+
+namespace {
+
+// Collective. Of the ranks that have the folder the lowest cleans it, also where nodes see one file system.
+bool is_first_there(Phases& phases, mpi::Session& session, const std::string& name, const std::string& path) {
+  const std::vector<int> ranks = owners(session, name);
+  const int me = session.rank();
+  std::string key;
+  std::function<void()> task;
+  if (std::find(ranks.begin(), ranks.end(), me) != ranks.end()) {
+    task = [&] {
+      try {
+        key = file::folder_key(path, path);
+      } catch (const base::Error&) {
+        key = fmt::format("rank {}", me);  // says so when it is cleaned
+      }
+    };
+  }
+  phases.run_task("scan", task, [] { return mpi::Verdict{}; });
+  const std::vector<std::string> keys = session.exchange(key);
+  return !key.empty() && std::find(keys.begin(), keys.end(), key) - keys.begin() == me;
+}
+
+}  // namespace
 
 Report clean(const Options& options, const CleanOptions& asked, mpi::Session& session,
              const Surroundings& surroundings) {
@@ -22,11 +50,9 @@ Report clean(const Options& options, const CleanOptions& asked, mpi::Session& se
   const auto begun = std::chrono::steady_clock::now();
   const int me = session.rank();
   const std::string directory = absolute(options.start_directory, expand(asked.directory, me, session.host(me)));
-  // One rank of a node is enough, where each has not a folder of its own.
-  const bool acts = session.node_of(me) == me || asked.directory.find("%r") != std::string::npos;
   file::Cleaned cleaned;
   std::function<void()> task;
-  if (acts) task = [&] { cleaned = file::clean(directory); };
+  if (is_first_there(phases, session, asked.directory, directory)) task = [&] { cleaned = file::clean(directory); };
   const mpi::Verdict all = phases.run_task("clean", task, [] { return mpi::Verdict{}; });
   base::Failures failures;
   if (phases.failure()) failures.add(*phases.failure());

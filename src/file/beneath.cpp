@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -112,9 +113,10 @@ Sign::Sign(const Folder& folder, std::int64_t job, int rank)
   if (mkdirat(folder_.fd(), signs_.c_str(), 0700) != 0 && errno != EEXIST) {
     throw base::system_error(Kind::kDestination, folder_.path(), errno, "can't be written");
   }
-  const base::Fd file(openat(folder_.fd(), name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (file.valid()) return;
+  file_ = base::Fd(openat(folder_.fd(), name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (file_.valid() && flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return;
   const int error_number = errno;
+  static_cast<void>(unlinkat(folder_.fd(), name_.c_str(), 0));
   static_cast<void>(unlinkat(folder_.fd(), signs_.c_str(), AT_REMOVEDIR));
   throw base::system_error(Kind::kDestination, folder_.path(), error_number, "can't be written");
 }

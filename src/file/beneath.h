@@ -62,6 +62,7 @@ class Sign {
   const Folder& folder_;
   std::string signs_;  // a folder of the job's own in it
   std::string name_;
+  base::Fd file_;  // locked: `clean` leaves it alone
   int rank_;
 };
 

@@ -8,6 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <deque>
+#include <memory>
 #include <set>
 #include <string_view>
 
@@ -33,17 +36,53 @@ base::Fd open_folder_at(int folder, const char* name) {
   return base::Fd(openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-// The lock of a target, held by this process while it cleans; or that another one has it.
+// The lock of a target, held by this process while it cleans; or that another one has it, or may have it.
 class Hold {
  public:
-  Hold(int folder, const std::string& name) {
-    fd_ = base::Fd(openat(folder, name.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-    if (fd_.valid()) busy_ = flock(fd_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  // `make`: where there is no lock, takes one, so that no run starts on the target meanwhile. Where that can't be done,
+  // a full disk can still be cleaned.
+  Hold(int folder, const std::string& name, bool make = false) {
+    constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    fd_ = base::Fd(openat(folder, name.c_str(), kFlags));
+    if (!fd_.valid() && errno == ENOENT) {
+      if (!make) return;
+      fd_ = base::Fd(openat(folder, name.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
+      made_ = fd_.valid();
+      busy_ = !made_ && errno == EEXIST;
+      if (!made_) return;
+    }
+    // Another user's, say.
+    busy_ = !fd_.valid() || flock(fd_.get(), LOCK_EX | LOCK_NB) != 0 || !is_still_there(folder, name);
+  }
+  bool busy() const { return busy_; }
+  // It was not there before.
+  bool made() const { return made_; }
+
+ private:
+  // Whoever held it has not removed it meanwhile.
+  bool is_still_there(int folder, const std::string& name) const {
+    struct stat by_name = {};
+    struct stat by_fd = {};
+    return fstatat(folder, name.c_str(), &by_name, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd_.get(), &by_fd) == 0 &&
+           by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev;
+  }
+
+  base::Fd fd_;
+  bool busy_ = false;
+  bool made_ = false;
+};
+
+// The lock of a folder, beside it, and what it says: a run that fills it has that one, or one in it.
+class FolderHold {
+ public:
+  FolderHold(int above, const std::string& name, int folder) : beside_(above, lock_name(name)) {
+    // Not kept: it is among what is taken away.
+    busy_ = beside_.busy() || Hold(folder, lock_name(".")).busy();
   }
   bool busy() const { return busy_; }
 
  private:
-  base::Fd fd_;
+  Hold beside_;
   bool busy_ = false;
 };
 
@@ -62,27 +101,29 @@ class Cleaner {
       } else if (is_download(name)) {
         // The lock is on the file itself.
         target(fd, name, {""}, shown);
-      } else if (is_signs(name)) {
-        remove_tree(fd, name, shown);
       } else if (is_folder_at(fd, name.c_str())) {
-        below.push_back(name);
+        if (is_signs(name)) {
+          remove_signs(fd, name, shown);
+        } else {
+          below.push_back(name);
+        }
       }
     }
     for (const std::string& hash : hashes) {
       target(fd, hash, {".lock", ".part", ".new", ".journal", ".aside", ".tree", ".stripe"}, shown);
     }
     for (const std::string& name : below) {
-      const Hold hold(fd, lock_name(name));
       const std::string path = fmt::format("{}/{}", shown, name);
-      if (hold.busy()) {
-        cleaned_.busy.push_back(path);
+      const base::Fd inner = open_folder_at(fd, name.c_str());
+      if (!inner.valid()) {
+        fail(path);
         continue;
       }
-      const base::Fd inner = open_folder_at(fd, name.c_str());
-      if (inner.valid()) {
-        folder(inner.get(), path);
+      const FolderHold hold(fd, name, inner.get());
+      if (hold.busy()) {
+        cleaned_.busy.push_back(path);
       } else {
-        fail(path);
+        folder(inner.get(), path);
       }
     }
   }
@@ -90,7 +131,7 @@ class Cleaner {
  private:
   // All that begins with this stem, unless somebody holds the lock that has the first of the suffixes; it goes last.
   void target(int fd, const std::string& stem, const std::vector<std::string>& suffixes, const std::string& shown) {
-    const Hold hold(fd, stem + suffixes.front());
+    const Hold hold(fd, stem + suffixes.front(), true);
     if (hold.busy()) {
       cleaned_.busy.push_back(shown + '/' + stem + suffixes.front());
       return;
@@ -100,14 +141,37 @@ class Cleaner {
       struct stat status = {};
       if (fstatat(fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
       if (S_ISDIR(status.st_mode)) {
-        remove_tree(fd, name, shown);
-      } else if (unlinkat(fd, name.c_str(), 0) == 0) {
-        ++cleaned_.removed;
-        cleaned_.bytes += status.st_blocks * 512;
+        const base::Fd inner = open_folder_at(fd, name.c_str());
+        if (inner.valid() && flock(inner.get(), LOCK_EX | LOCK_NB) != 0) {
+          cleaned_.busy.push_back(shown + '/' + name);
+        } else {
+          remove_tree(fd, name, shown);
+        }
       } else {
-        fail(fmt::format("{}/{}", shown, name));
+        const bool own = hold.made() && suffix + 1 == suffixes.rend();
+        remove_file(fd, name, own ? nullptr : &status, shown);
       }
     }
+  }
+
+  // Counted as a leftover where `status` is given.
+  void remove_file(int fd, const std::string& name, const struct stat* status, const std::string& shown) {
+    if (unlinkat(fd, name.c_str(), 0) != 0) return fail(fmt::format("{}/{}", shown, name));
+    if (status == nullptr) return;
+    ++cleaned_.removed;
+    cleaned_.bytes += status->st_blocks * 512;
+  }
+
+  // Ranks that are alive hold the lock of their signs.
+  void remove_signs(int fd, const std::string& name, const std::string& shown) {
+    const base::Fd inner = open_folder_at(fd, name.c_str());
+    if (!inner.valid()) return fail(shown + '/' + name);
+    for (const std::string& sign : names_in(inner.get())) {
+      if (!Hold(inner.get(), sign).busy()) continue;
+      cleaned_.busy.push_back(shown + '/' + name);
+      return;
+    }
+    remove_tree(fd, name, shown);
   }
 
   void remove_tree(int fd, const std::string& name, const std::string& shown) {
@@ -126,7 +190,7 @@ class Cleaner {
       }
     }
     // A folder that was to be read-only is still to be emptied.
-    static_cast<void>(fchmodat(fd, name.c_str(), 0700, 0));
+    static_cast<void>(fchmodat(fd, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW));
     const base::Fd inner = open_folder_at(fd, name.c_str());
     if (!inner.valid()) return fail(path);
     for (const std::string& below : names_in(inner.get())) {
@@ -135,11 +199,8 @@ class Cleaner {
       if (fstatat(inner.get(), below.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
       if (S_ISDIR(status.st_mode)) {
         remove_tree(inner.get(), below, path);
-      } else if (unlinkat(inner.get(), below.c_str(), 0) == 0) {
-        ++cleaned_.removed;
-        cleaned_.bytes += status.st_blocks * 512;
       } else {
-        fail(fmt::format("{}/{}", path, below));
+        remove_file(inner.get(), below, &status, path);
       }
     }
     if (unlinkat(fd, name.c_str(), AT_REMOVEDIR) == 0) {
@@ -150,6 +211,7 @@ class Cleaner {
   }
 
   void fail(const std::string& shown) {
+    if (errno == ENOENT) return;  // somebody else has taken it away
     cleaned_.failures.push_back(base::system_error(Kind::kDestination, shown, errno, "can't be taken away").failure());
   }
 
@@ -164,14 +226,22 @@ Cleaned clean(const std::string& directory) {
   if (!fd.valid()) throw base::system_error(Kind::kDestination, directory, errno, "can't be read");
   std::string path = directory;
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  // It may itself be a tree that a run fills, whose lock lies beside it.
-  const base::Fd above = open_folder_at(fd.get(), "..");
-  if (above.valid()) {
-    const Hold hold(above.get(), lock_name(name_of(path)));
-    if (hold.busy()) {
+  // It may itself lie in a tree that a run fills.
+  const std::unique_ptr<char, decltype(&free)> real(realpath(directory.c_str(), nullptr), free);
+  if (!real) throw base::system_error(Kind::kDestination, directory, errno, "can't be read");
+  std::deque<FolderHold> holds;
+  for (std::string at = real.get(); at != "/";) {
+    const std::size_t slash = at.rfind('/');
+    const std::string above = slash == 0 ? "/" : at.substr(0, slash);
+    const base::Fd folder(open(at.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const base::Fd outer(open(above.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!folder.valid() || !outer.valid())
+      throw base::system_error(Kind::kDestination, directory, errno, "can't be read");
+    if (holds.emplace_back(outer.get(), at.substr(slash + 1), folder.get()).busy()) {
       cleaned.busy.push_back(path);
       return cleaned;
     }
+    at = above;
   }
   Cleaner(cleaned).folder(fd.get(), path);
   return cleaned;

@@ -44,7 +44,13 @@ bool is_still_there(int folder, const std::string& name, int fd) {
 
 Lock::Lock(int folder, std::string name, const std::string& shown) : folder_(folder), name_(std::move(name)) {
   while (true) {
-    base::Fd fd(openat(folder_, name_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600));
+    // Made, or opened: a leftover of another user's in a sticky folder may be opened by root, but not with O_CREAT.
+    constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    base::Fd fd(openat(folder_, name_.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
+    if (!fd.valid() && errno == EEXIST) {
+      fd = base::Fd(openat(folder_, name_.c_str(), kFlags));
+      if (!fd.valid() && errno == ENOENT) continue;
+    }
     if (!fd.valid()) throw base::system_error(Kind::kDestination, shown, errno, "can't be locked");
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
@@ -54,6 +60,11 @@ Lock::Lock(int folder, std::string name, const std::string& shown) : folder_(fol
       throw base::system_error(Kind::kDestination, shown, errno, "can't be locked");
     }
     if (!is_still_there(folder_, name_, fd.get())) continue;
+    // Nobody's file by another name: it is written to.
+    struct stat status = {};
+    if (fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_nlink != 1)
+      throw base::Error(Kind::kDestination, shown, EEXIST,
+                        fmt::format("can't be locked: {} is no lock of argosy's", name_));
     const std::string me = myself();
     if (ftruncate(fd.get(), 0) != 0 || pwrite(fd.get(), me.data(), me.size(), 0) != static_cast<ssize_t>(me.size())) {
       const int error_number = errno;

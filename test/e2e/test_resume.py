@@ -262,20 +262,6 @@ def test_clean(place, argosy, send, interrupted):
     assert argosy("clean", "none").code == DESTINATION
 
 
-def test_clean_leaves_a_living_run_alone(place, start, argosy):
-    source = trees.make_source(place)
-    mark, go = place / "mark", place / "go"
-    job = start("send", "src/tree", "out", env=NETWORK,
-                fault=f"op=write,rank=1,path=/out/,min=100000,nth=10,mark={mark},wait={go}")  # fmt: skip
-    until(mark.exists, 30, "the write")
-    result = argosy("clean", "out")
-    assert result.code == DESTINATION and "in use" in result.text, result
-    assert argosy("clean", "out/tree").code == DESTINATION
-    go.touch()
-    assert job.wait().code == 0
-    assert not trees.differences(source, place.out / "tree")
-
-
 # --- --publish -----------------------------------------------------------------------------------------------------
 
 
