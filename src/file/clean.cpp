@@ -143,7 +143,7 @@ class Cleaner {
       if (S_ISDIR(status.st_mode)) {
         const base::Fd inner = open_folder_at(fd, name.c_str());
         if (inner.valid() && flock(inner.get(), LOCK_EX | LOCK_NB) != 0) {
-          cleaned_.busy.push_back(shown + '/' + name);
+          cleaned_.busy.push_back(fmt::format("{}/{}", shown, name));
         } else {
           remove_tree(fd, name, shown);
         }
@@ -165,17 +165,17 @@ class Cleaner {
   // Ranks that are alive hold the lock of their signs.
   void remove_signs(int fd, const std::string& name, const std::string& shown) {
     const base::Fd inner = open_folder_at(fd, name.c_str());
-    if (!inner.valid()) return fail(shown + '/' + name);
+    if (!inner.valid()) return fail(fmt::format("{}/{}", shown, name));
     for (const std::string& sign : names_in(inner.get())) {
       if (!Hold(inner.get(), sign).busy()) continue;
-      cleaned_.busy.push_back(shown + '/' + name);
+      cleaned_.busy.push_back(fmt::format("{}/{}", shown, name));
       return;
     }
     remove_tree(fd, name, shown);
   }
 
   void remove_tree(int fd, const std::string& name, const std::string& shown) {
-    const std::string path = shown + '/' + name;
+    const std::string path = fmt::format("{}/{}", shown, name);
     if (name.ends_with(".stripe")) {
       for (const std::string& one : names_in(fd, name)) {
         if (!is_needed(fd, name, one)) continue;
