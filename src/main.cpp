@@ -1,7 +1,7 @@
 // argosy moves files between the nodes of a cluster over MPI. This file is the list of what a process of it does: read
 // the command line, find out who started it, and then either start the job and watch over it, or be one of its ranks.
 #include <sys/prctl.h>
-
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -111,6 +111,8 @@ int main(int argc, char** argv) {
   argosy::cli::hold_standard_descriptors();
   // Whoever reads our output may go away: that is an error of write(2), not the end of a job.
   std::signal(SIGPIPE, SIG_IGN);
+  // Files that their own user may not open are of no use to MPI's shared memory, nor to us.
+  static_cast<void>(umask(umask(0077) & 0077));
   try {
     return argosy::run(argc, argv);
   } catch (const argosy::base::Error& error) {

@@ -25,8 +25,8 @@ core::Timestamp timestamp(const timespec& time);
 timespec to_timespec(const core::Timestamp& time);
 
 // The attributes of `name` in the open folder `folder`, not following a symbolic link, or with an empty name those of
-// what `folder` itself refers to: user.*, the ACLs, and as root trusted.* and security.capability. Sorted by name.
-// Blocks. Throws base::Error (kSource) about `shown`.
+// what `folder` itself refers to: user.*, the ACLs, and as root trusted.* and security.*, less the labels of the
+// kernel's security modules. Sorted by name. Blocks. Throws base::Error (kSource) about `shown`.
 std::vector<core::Attribute> read_attributes(int folder, const std::string& name, const std::string& shown);
 
 // False for what has none that this process could move: a symbolic link has only root's.

@@ -46,6 +46,8 @@ bool is_temporary(std::string_view name) {
   return std::find(kSuffixes.begin(), kSuffixes.end(), suffix_of(name)) != kSuffixes.end();
 }
 
+bool is_lock(std::string_view name) { return suffix_of(name) == ".lock"; }
+
 std::string download_name(std::string_view guess, std::uint64_t number) {
   return beside(guess, fmt::format(".{}.get", number));
 }

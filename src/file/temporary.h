@@ -25,6 +25,7 @@ std::string aside_name(std::string_view name);
 std::string stripe_name(std::string_view name);
 // True for each of these.
 bool is_temporary(std::string_view name);
+bool is_lock(std::string_view name);
 
 // `.argosy-HASH.NUMBER.get`: a file that is being downloaded, or a manifest that is being saved. Who works on it holds
 // the kernel's lock of the file itself.

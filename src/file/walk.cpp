@@ -176,6 +176,8 @@ std::optional<core::Entry> Walk::look_at(const char* name, std::vector<base::Fai
     if (entry.path.size() > core::kLongestPath) {
       throw base::system_error(Kind::kSource, entry.path, ENAMETOOLONG, "can't be read");
     }
+    // A run's that is under way, in a folder that it also reads, or left by one: never anybody's data.
+    if (is_lock(name) && S_ISREG(status.st_mode)) return std::nullopt;
     if (is_own_name(name)) throw base::Error(Kind::kSource, entry.path, 0, kOwnName);
     const FolderId id{status.st_dev, status.st_ino};
     if (is_folder) {

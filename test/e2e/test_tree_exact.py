@@ -31,13 +31,14 @@ def attributes(place):
 def nobody(place, argosy):
     """`send` as somebody who is not root, to whom the test's folder belongs by then."""
     if os.geteuid() != 0:
-        return lambda *arguments, groups=None: argosy("send", "--json", "--progress", "none", *arguments)
+        return lambda *arguments, groups=None, **options: argosy("send", "--json", "--progress", "none", *arguments, **options)
     if subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", "test", "-x", ARGOSY], capture_output=True).returncode:
         pytest.skip("nobody may not run this build")
 
-    def run(*arguments, groups=None):
+    def run(*arguments, groups=None, **options):
         member = f"--groups={groups}" if groups else "--clear-groups"
-        return argosy(argv=["setpriv", "--reuid=65534", "--regid=65534", member, ARGOSY, "send", "--json", "--progress", "none", *arguments])
+        words = ["setpriv", "--reuid=65534", "--regid=65534", member, ARGOSY, "send", "--json", "--progress", "none", *arguments]
+        return argosy(argv=words, **options)
 
     return run
 
@@ -66,6 +67,18 @@ def test_attributes_of_a_read_only_file(place, nobody, tree, attributes):
         os.setxattr(tree / name, "user.b", b"2")
     result = nobody("src/tree", "out")
     assert result.code == 0 and result.report["bytes_moved"] == 0, result
+    same(tree, place.out / "tree")
+
+
+@pytest.mark.parametrize("umask", [0o277, 0o477, 0o777], ids=oct)
+def test_a_umask_against_its_owner(place, nobody, tree, umask):
+    (tree / "file").write_text("file")
+    (tree / "file").chmod(0o640)
+    place.out.mkdir()
+    give_to_nobody(place)
+    place.root.chmod(0o777)
+    result = nobody("src/tree", "out", umask=umask, timeout=30)
+    assert result.code == 0, result
     same(tree, place.out / "tree")
 
 
@@ -309,6 +322,25 @@ def test_names_that_are_argosys_own(place, send, argosy, tree):
     for path in tree.iterdir():
         if path.name.startswith(".argosy"):
             path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_a_lock_is_nobodys_data(place, send, tree):
+    """One that a killed run has left in what is now a source."""
+    (tree / ".argosy-0123456789abcdef.lock").write_text("host a, pid 1\n")
+    result = send("src/tree", "out")
+    assert result.code == 0 and os.listdir(place.out / "tree") == [], result
+    (tree / ".argosy-0123456789abcdef.lock").unlink()
+
+
+@root_only
+def test_security_attributes(place, send, tree, attributes):
+    (tree / "file").write_text("x")
+    try:
+        os.setxattr(tree / "file", "security.NTACL", b"somebody's")
+    except OSError:
+        pytest.skip("no such attributes here")
+    assert send("src/tree", "out").code == 0
+    assert os.getxattr(place.out / "tree/file", "security.NTACL") == b"somebody's"
 
 
 def test_names_that_look_alike(place, send, tree):
