@@ -4,11 +4,14 @@
 
 #include <string>
 
+#include "base/fd.h"
+
 namespace argosy::cli {
 
 class JobFolder {
  public:
-  // Makes "PARENT/argosy-XXXXXX", for this user only. Where that can't be, path() is empty: the job does without.
+  // Makes "PARENT/argosy-XXXXXX", for this user only, and locks it. Where that can't be, path() is empty: the job does
+  // without. Removes those of this user's that are ten minutes old and that nobody holds. Blocks.
   explicit JobFolder(const std::string& parent);
   // Removes it with everything in it. Blocks as long as that takes.
   ~JobFolder();
@@ -19,6 +22,7 @@ class JobFolder {
 
  private:
   std::string path_;
+  base::Fd held_;
 };
 
 }  // namespace argosy::cli

@@ -34,6 +34,7 @@ std::string amount(const command::Progress& progress) {
   std::string text = format_size(progress.bytes);
   if (knows_total(progress)) text += fmt::format(" of {}", format_size(progress.bytes_total));
   if (progress.files_total > 1) text += fmt::format(", {} of {} files", progress.files, progress.files_total);
+  if (progress.files_total < 0 && progress.files > 1) text += fmt::format(", {} files", progress.files);
   return text;
 }
 

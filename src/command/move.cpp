@@ -151,7 +151,11 @@ class Move {
       destinations_ += flags[rank];
     }
     way_ = task_.choose(found_, writes, report_);
-    phases_.expect(found_.open_ended ? -1 : found_.bytes * destinations_, found_.files * destinations_);
+    if (found_.open_ended) {
+      phases_.expect(-1, -1);
+    } else {
+      phases_.expect(found_.bytes * destinations_, found_.files * destinations_);
+    }
     return true;
   }
 

@@ -66,6 +66,7 @@ Lock::Lock(int folder, std::string name, const std::string& shown) : folder_(fol
       throw base::Error(Kind::kDestination, shown, EEXIST,
                         fmt::format("can't be locked: {} is no lock of argosy's", name_));
     const std::string me = myself();
+    errno = ENOSPC;  // what a short write is about
     if (ftruncate(fd.get(), 0) != 0 || pwrite(fd.get(), me.data(), me.size(), 0) != static_cast<ssize_t>(me.size())) {
       const int error_number = errno;
       static_cast<void>(unlinkat(folder_, name_.c_str(), 0));

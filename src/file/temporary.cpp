@@ -59,7 +59,14 @@ bool is_download(std::string_view name) {
   return suffix.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-bool is_signs(std::string_view name) { return name.starts_with(kPrefix) && name.ends_with(".ranks"); }
+bool is_signs(std::string_view name) {
+  constexpr std::string_view kSuffix = ".ranks";
+  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return false;
+  name.remove_prefix(kPrefix.size());
+  name.remove_suffix(kSuffix.size());
+  return !name.empty() && name.size() <= kHashDigits &&
+         name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
 
 bool is_own_name(std::string_view name) { return is_temporary(name) || is_download(name) || is_signs(name); }
 

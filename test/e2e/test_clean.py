@@ -1,6 +1,7 @@
 """`argosy clean`: what interrupted runs left goes; what a run works on stays, and so does what only looks like it."""
 
 import os
+import shutil
 import stat
 
 import pytest
@@ -99,3 +100,13 @@ def test_a_planted_lock_is_not_written_to(place, start, send):
     assert victim.read_text() == "mine"
     os.unlink(lock)
     assert send(path, "out").code == 0
+
+
+def test_only_signs_are_signs(place, argosy):
+    """A user's folder that is called nearly so."""
+    mine = place.out / ".argosy-myjob.ranks"
+    mine.mkdir(parents=True)
+    (mine / "0").write_text("mine")
+    assert argosy("clean", "out").code == 0
+    assert (mine / "0").read_text() == "mine"
+    shutil.rmtree(mine)

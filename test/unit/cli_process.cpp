@@ -119,6 +119,24 @@ TEST(CliJobFolder, GoesWithWhatIsInIt) {
   EXPECT_EQ(JobFolder("/no/such/folder").path(), "");
 }
 
+// What a killed supervisor has left is old, and nobody holds it.
+TEST(CliJobFolder, TakesAwayWhatKilledOnesHaveLeft) {
+  namespace fs = std::filesystem;
+  const JobFolder parent(fs::temp_directory_path());
+  const std::string at = parent.path();
+  const JobFolder living(at);
+  for (const std::string name : {"argosy-aB3xyz", "argosy-young1", "argosy-longer-name", "other"}) {
+    fs::create_directory(at + '/' + name);
+    std::ofstream(at + '/' + name + "/segment") << "x";
+  }
+  for (const std::string& path : {living.path(), at + "/argosy-aB3xyz", at + "/argosy-longer-name", at + "/other"})
+    fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(1));
+  const JobFolder next(at);
+  EXPECT_FALSE(fs::exists(at + "/argosy-aB3xyz"));
+  for (const std::string& path : {living.path(), at + "/argosy-young1", at + "/argosy-longer-name", at + "/other"})
+    EXPECT_TRUE(fs::exists(path)) << path;
+}
+
 // A remote shell that knows the hosts good, bare, silent and mute.
 class CliDiagnose : public testing::Test {
  protected:
