@@ -69,9 +69,9 @@ void add_source_options(CLI::App& command, Texts& texts, bool& from0) {
 }
 
 void add_manifest_option(CLI::App& command, Texts& texts, const char* where) {
-  add_text(command, texts, "--save-manifest", "FILE",
-           fmt::format("write what is moved, with digests, on {}\nhost, for `argosy verify --manifest`", where)
-               .c_str());
+  add_text(
+      command, texts, "--save-manifest", "FILE",
+      fmt::format("write what is moved, with digests, on {}\nhost, for `argosy verify --manifest`", where).c_str());
 }
 
 void add_select_options(CLI::App& command, Texts& texts, command::TreeOptions& tree) {

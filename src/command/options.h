@@ -117,7 +117,7 @@ struct GatherOptions : StripeName {
   std::optional<Range> range;
   // --concat: every rank's own `directory` into `out`, which then may have templates too (the giver's).
   bool concat = false;
-  bool checksum = false;  // a file is in place when its digest is the source's
+  bool checksum = false;      // a file is in place when its digest is the source's
   std::string save_manifest;  // --save-manifest: a file on the receiver's host; empty: none
   TreeOptions tree;
 };

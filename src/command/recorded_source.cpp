@@ -54,8 +54,7 @@ base::Digest RecordedSource::digest_of(std::uint64_t index, const core::Entry& e
   base::Digest sum;
   std::vector<std::byte> leaf(static_cast<std::size_t>(std::min(entry.size, base::kLeafSize)));
   for (std::int64_t offset = 0; offset < entry.size; offset += base::kLeafSize) {
-    if (base::interrupted() != 0)
-      throw base::Error(base::Kind::kSource, entry.path, EINTR, "reading was interrupted");
+    if (base::interrupted() != 0) throw base::Error(base::Kind::kSource, entry.path, EINTR, "reading was interrupted");
     const auto part = std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, entry.size - offset)));
     source_.read(index, offset, part);
     sum += base::digest_of(part, offset);

@@ -79,8 +79,6 @@ core::Source& ScatterSource::bytes_of(std::size_t entry) {
   return *files_;
 }
 
-base::Failures ScatterSource::take_failures() {
-  return pack_ ? pack_->take_failures() : base::Failures{};
-}
+base::Failures ScatterSource::take_failures() { return pack_ ? pack_->take_failures() : base::Failures{}; }
 
 }  // namespace argosy::command

@@ -39,7 +39,8 @@ class Folder {
   std::vector<std::string> made_;
 };
 
-inline constexpr const char* kSwapped = "has been moved away while it was written: what came is in the folder that had this name";
+inline constexpr const char* kSwapped =
+    "has been moved away while it was written: what came is in the folder that had this name";
 
 // Throws base::Error (kDestination) where the file system of `path` has less room than `bytes`. Blocks.
 void check_room(const std::string& path, std::int64_t bytes);

@@ -50,8 +50,8 @@ class Writer final : public core::Sink {
     bool journals = true;   // what is written of a large file is noted, for a run after this one
     bool stages = false;  // one giver's manifest, which lists a folder once: new ones may be filled beside it (stage.h)
     bool whole = false;   // the folder itself is a tree's top: lock_top(), and all in it is beneath
-    // Told of all that stands there in the end, by its path beneath the folder: what it is there, and of a file's content
-    // the digest. On I/O threads, several at once. Of what is to be published before it is.
+    // Told of all that stands there in the end, by its path beneath the folder: what it is there, and of a file's
+    // content the digest. On I/O threads, several at once. Of what is to be published before it is.
     std::function<void(const core::Entry&, const std::optional<base::Digest>&)> manifest = nullptr;
   };
   // What finish() has done.
@@ -109,9 +109,9 @@ class Writer final : public core::Sink {
     std::shared_ptr<const OpenFolder> folder;
     std::optional<Lock> lock;
     std::optional<Journal> journal;
-    Recovered recovered;  // what an earlier run has written
+    Recovered recovered;                 // what an earlier run has written
     std::optional<base::Digest> digest;  // for a manifest, once it is known
-    bool made = false;    // the file under the temporary name is ours
+    bool made = false;                   // the file under the temporary name is ours
     base::Fd fd;
   };
   // What a folder gets once it is filled.

@@ -16,8 +16,9 @@ namespace {
 using base::Kind;
 using core::Type;
 
-constexpr const char* kOnlyNew = "--publish is for a folder that is new, and this one is not as it would be shown: "
-                                  "without --publish it is filled where it stands";
+constexpr const char* kOnlyNew =
+    "--publish is for a folder that is new, and this one is not as it would be shown: "
+    "without --publish it is filled where it stands";
 
 std::string top_of(const std::string& path) { return path.substr(0, path.find('/')); }
 

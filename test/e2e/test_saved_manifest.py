@@ -124,12 +124,12 @@ def test_nowhere(place, save):
 
 
 @pytest.fixture
-def run(argosy):
-    def run(command, *arguments, **options):
+def saving(argosy):
+    def saving(command, *arguments, **options):
         words = [str(word) for word in arguments]
         return argosy(command, "--json", "--progress", "none", "--save-manifest", "m", *words, **{"ranks": 3, **options})
 
-    return run
+    return saving
 
 
 @pytest.fixture
@@ -161,10 +161,10 @@ def holds(place, argosy, folder, *damaged):
 
 
 @pytest.mark.parametrize("chunk", ["1000", "64KiB"])
-def test_what_is_scattered(place, argosy, run, nasty, chunk):
+def test_what_is_scattered(place, argosy, saving, nasty, chunk):
     """As it was at the source: a file and a folder, striped and gathered again."""
     place.file(size=700_001)
-    assert run("scatter", "--chunk-size", chunk, "src/nasty", "src/big.bin", "w%r").code == 0
+    assert saving("scatter", "--chunk-size", chunk, "src/nasty", "src/big.bin", "w%r").code == 0
     saved = (place / "m").read_bytes()
     place.out.mkdir()
     for name in ("nasty", "big.bin"):
@@ -173,38 +173,38 @@ def test_what_is_scattered(place, argosy, run, nasty, chunk):
     assert (place / "m").read_bytes() == saved
 
 
-def test_what_comes_through_standard_input_is_scattered(place, argosy, run):
-    assert run("scatter", "--as", "name", "-", "w%r", stdin=data_of(300_000)).code == 0
+def test_what_comes_through_standard_input_is_scattered(place, argosy, saving):
+    assert saving("scatter", "--as", "name", "-", "w%r", stdin=data_of(300_000)).code == 0
     assert argosy("gather", "w%r/name", "out/name", ranks=3).code == 0
     holds(place, argosy, "out", "name")
 
 
 @pytest.mark.usefixtures("fault_library")
-def test_what_is_scattered_twice_has_its_lines_once(place, argosy, run, nasty):
+def test_what_is_scattered_twice_has_its_lines_once(place, argosy, saving, nasty):
     """Where a worker can't put its share in place the folder is dealt again from its beginning, and so is its manifest."""
     fault = {"op": "rename", "rank": 2, "path": "nasty.argosy", "fail": "ENOSPC"}
-    result = run("scatter", "--parity", 1, "src/nasty", "w%r", ranks=4, fault=fault)
+    result = saving("scatter", "--parity", 1, "src/nasty", "w%r", ranks=4, fault=fault)
     assert result.code == 0 and any(one["errno"] for one in result.report["stripe"]["receipts"]), result
     assert argosy("gather", "w%r/nasty", "out/nasty", ranks=4).code == 0
     holds(place, argosy, "out", "nasty/large")
 
 
-def test_a_folder_that_is_gathered(place, argosy, run, nasty):
+def test_a_folder_that_is_gathered(place, argosy, saving, nasty):
     """A new one, and one that is added to, of which nothing has to be written."""
     assert argosy("scatter", "src/nasty", "w%r", ranks=3).code == 0
     for _ in range(2):
-        assert run("gather", "w%r/nasty", "back/other name", "--to", 1).code == 0
+        assert saving("gather", "w%r/nasty", "back/other name", "--to", 1).code == 0
         holds(place, argosy, "back", "other name/large")
         (place / "m").unlink()
 
 
 @pytest.mark.parametrize("chunk", ["1000", "256KiB"])
-def test_a_file_that_is_gathered(place, argosy, run, chunk):
+def test_a_file_that_is_gathered(place, argosy, saving, chunk):
     place.file(size=700_001, mode=0o640, mtime_ns=10**18 + 5)
     assert argosy("scatter", "--chunk-size", chunk, "src/big.bin", "w%r", ranks=3).code == 0
-    assert run("gather", "w%r/big.bin", "back/file").code == 0
+    assert saving("gather", "w%r/big.bin", "back/file").code == 0
     holds(place, argosy, "back", "file")
-    assert run("gather", "--range", "1000:200000", "w%r/big.bin", "back/part").code == 0
+    assert saving("gather", "--range", "1000:200000", "w%r/big.bin", "back/part").code == 0
     holds(place, argosy, "back", "part")
     os.utime(place / "back" / "part", ns=(0, 0))
     assert b"mtime" in argosy("verify", "--manifest", "m", "back").out
@@ -212,7 +212,7 @@ def test_a_file_that_is_gathered(place, argosy, run, chunk):
 
 @pytest.mark.parametrize("more", [[], ["--publish"], ["--fsync"], ["--checksum"]], ids="".join)
 @pytest.mark.parametrize("out, folder, prefix", [("out", "out", ""), ("out/%r", "out", "1/"), ("out/of %r/", "out", "of 1/")])
-def test_what_is_put_together(place, argosy, run, nasty, more, out, folder, prefix):
+def test_what_is_put_together(place, argosy, saving, nasty, more, out, folder, prefix):
     """What several have, what is in place, and what was never a file."""
     (place.src / "1").mkdir()
     nasty.rename(place.src / "1" / "nasty")
@@ -220,27 +220,27 @@ def test_what_is_put_together(place, argosy, run, nasty, more, out, folder, pref
         (place.src / str(rank) / "common").mkdir(parents=True)
         (place.src / str(rank) / "common" / f"f{rank}").write_bytes(b"f" * rank)
     os.utime(place.src / "2" / "common", ns=(0, 17))
-    result = run("gather", "--concat", *more, "src/%r", out, "--to", 2)
+    result = saving("gather", "--concat", *more, "src/%r", out, "--to", 2)
     assert result.code == 0, result
     holds(place, argosy, folder, prefix + "nasty/large")
     if more == ["--publish"] and out == "out":
         return
-    again = run("gather", "--concat", *more, "src/%r", out, "--to", 2)
+    again = saving("gather", "--concat", *more, "src/%r", out, "--to", 2)
     assert again.report["bytes_moved"] == 0 and again.code == 0, again
     holds(place, argosy, folder, prefix + "nasty/large")
 
 
-def test_what_could_not_be_put_together(place, argosy, run):
+def test_what_could_not_be_put_together(place, argosy, saving):
     for rank in range(2):
         (place.src / str(rank)).mkdir()
         for name in ("both", f"own{rank}"):
             (place.src / str(rank) / name).write_bytes(b"%d" % rank)
-    result = run("gather", "--concat", "src/%r", "out", ranks=2)
+    result = saving("gather", "--concat", "src/%r", "out", ranks=2)
     assert result.code == PARTIAL and sorted(os.listdir(place.out)) == ["own0", "own1"], result
     holds(place, argosy, "out", "own0", "own1")
     (place / "m").unlink()
-    assert run("gather", "--concat", "--dry-run", "src/%r", "out", ranks=2).report["would_change"] == 0
-    assert run("gather", "--concat", "none/%r", "out", ranks=2).code != 0
+    assert saving("gather", "--concat", "--dry-run", "src/%r", "out", ranks=2).report["would_change"] == 0
+    assert saving("gather", "--concat", "none/%r", "out", ranks=2).code != 0
     assert not (place / "m").exists()
 
 
@@ -267,8 +267,8 @@ def test_standard_output_has_no_manifest(argosy):
 
 
 @pytest.mark.parametrize("command", [("scatter", "src/big.bin", "w%r"), ("gather", "--concat", "src", "out")], ids=lambda one: one[0])
-def test_nowhere_is_told_before_anything_moves(place, run, command):
+def test_nowhere_is_told_before_anything_moves(place, saving, command):
     place.file(size=MI)
     (place / "m").mkdir()
-    assert run(*command, ranks=2).code == DESTINATION
+    assert saving(*command, ranks=2).code == DESTINATION
     assert sorted(os.listdir(place.root)) == ["m", "src"]
