@@ -7,7 +7,7 @@ import stat
 
 import pytest
 import trees
-from harness import DESTINATION, MI, NETWORK, PARTIAL, USAGE, data_of, leftovers, until
+from harness import DESTINATION, MI, NETWORK, PARTIAL, SOURCE, USAGE, data_of, leftovers, until
 
 HEAD = b'{"argosy_manifest":1}\n'
 
@@ -106,12 +106,15 @@ def test_an_interrupted_run_leaves_the_old_one(place, start):
     assert (place / "m").read_text() == "old" and not [name for name in os.listdir(place.root) if name.startswith(".argosy")]
 
 
-def test_nothing_arrived(place, save):
+@pytest.mark.usefixtures("fault_library")
+def test_nothing_arrived(place, send):
     """There is nothing to tell of."""
-    place.out.write_text("in the way")
+    place.file(size=3 * MI)
     (place / "m").write_text("old")
-    assert save("m").code == DESTINATION
-    assert (place / "m").read_text() == "old" and not leftovers(place.root)
+    for fault in ({"op": "write", "rank": 1, "path": "/out/", "fail": "ENOSPC"}, {"op": "read", "rank": 0, "path": "/src/", "fail": "EIO"}):
+        result = send("--save-manifest", "m", "src/big.bin", "out", fault={**fault, "times": "all"})
+        assert result.code in (SOURCE, DESTINATION), result
+        assert (place / "m").read_text() == "old" and not leftovers(place.root)
 
 
 def test_nowhere(place, save):
