@@ -78,6 +78,7 @@ class FetchLine : public CommandLine {
     add_text(app, values_, "--header-file", "FILE",
              "lines \"Name: value\" for the URLs' own hosts,\nnot for where they redirect to");
     add_text(app, values_, "--cacert", "FILE", "trust these certificates (PEM)");
+    add_manifest_option(app, values_, "DIR's");
     app.add_flag("--insecure", fetch_.insecure, "take any certificate");
   }
 
@@ -89,6 +90,10 @@ class FetchLine : public CommandLine {
     convert(values_, app, "--timeout", "time in seconds (more than 0)", positive_seconds, fetch.timeout);
     copy(values_, app, "--header-file", fetch.header_file);
     copy(values_, app, "--cacert", fetch.cacert);
+    copy(values_, app, "--save-manifest", fetch.save_manifest);
+    if (!fetch.save_manifest.empty() && fetch.to_output) {
+      throw usage("--save-manifest is of files: it does not go with --stdout");
+    }
     copy(values_, app, "--sha256", fetch.sha256);
     std::string list;
     copy(values_, app, "--input", list);

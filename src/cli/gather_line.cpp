@@ -85,6 +85,7 @@ class GatherLine : public CommandLine {
   void add_options(CLI::App& app) override {
     add_text(app, values_, "--to", "R", "the rank that gets the file (0)");
     add_text(app, values_, "--range", "OFFSET:LENGTH", "only this part of the file, as far as it goes");
+    add_manifest_option(app, values_, "OUT's");
     app.add_flag("--concat", gather_.concat, "bring every rank's own files; what follows goes\nwith it");
     app.add_flag("--checksum", gather_.checksum, "a file is in place when its digest agrees, not\nits size and time");
     add_tree_options(app, values_, gather_.tree);
@@ -100,6 +101,7 @@ class GatherLine : public CommandLine {
     command::GatherOptions::Range range;
     convert(values_, app, "--range", "range (OFFSET:LENGTH, such as 1MiB:64KiB)", parse_range, range);
     if (app.get_option("--range")->count() > 0) gather.range = range;
+    copy(values_, app, "--save-manifest", gather.save_manifest);
     if (gather.concat) return read_concat(std::move(gather), std::move(names));
     for (const char* name : kOfConcat) {
       if (app.get_option(name)->count() > 0) throw usage(fmt::format("gather: {} goes with --concat", name));

@@ -84,6 +84,7 @@ Rendered Outcome::rendered(const command::Report& report, const command::CommonO
   if (!result_) {
     rendered.err.clear();
     for (const std::string& line : lines_) rendered.err += fmt::format("{}{}\n", kPrefix, line);
+    rendered.err += way_on(report, options);
   }
   rendered.err = drop_lines(rendered.err, shown_);
   return rendered;

@@ -10,6 +10,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
+#include <string_view>
 
 #include "cli/units.h"
 
@@ -160,7 +162,16 @@ Rendered render(const command::Report& report, const command::CommonOptions& opt
     rendered.err += fmt::format("argosy: ... and {} more{}\n", all - static_cast<std::int64_t>(shown),
                                 options.json ? "" : " (--json lists them)");
   }
+  rendered.err += way_on(report, options);
   return rendered;
+}
+
+std::string way_on(const command::Report& report, const command::CommonOptions& options) {
+  static const std::set<std::string_view> kGoOn = {"send", "bcast", "gather", "fetch"};
+  constexpr int kSignalled = 128;
+  const bool leaves = kGoOn.contains(report.command) && !report.stripe && !report.explained && !report.dry_run;
+  if (report.exit <= kSignalled || options.quiet || !leaves) return {};
+  return "argosy: the same command again goes on from here, and argosy clean DIR takes away what is left\n";
 }
 
 void continue_document(Rendered& rendered) {

@@ -18,6 +18,9 @@ struct Rendered {
 // Of a job that ended with `report`: whole lines, or nothing.
 Rendered render(const command::Report& report, const command::CommonOptions& options);
 
+// Behind what else is said of a job that was asked to stop: how it goes on. Empty where it can't, and for other exits.
+std::string way_on(const command::Report& report, const command::CommonOptions& options);
+
 // Makes a rendered document the rest of one whose first array has been written already (command::Lines).
 void continue_document(Rendered& rendered);
 

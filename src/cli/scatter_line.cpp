@@ -58,6 +58,7 @@ class ScatterLine : public CommandLine {
     app.add_flag("--root-too", scatter_.root_too, "rank 0 keeps a share as well");
     add_source_options(app, values_, scatter_.from0);
     add_select_options(app, values_, scatter_.tree);
+    add_manifest_option(app, values_);
   }
 
   void take_values(const std::vector<std::pair<std::string, std::string>>& values) override {

@@ -68,9 +68,10 @@ void add_source_options(CLI::App& command, Texts& texts, bool& from0) {
   command.add_flag("--from0", from0, "names and patterns in LISTs end in NUL, not in\nnewline");
 }
 
-void add_manifest_option(CLI::App& command, Texts& texts) {
-  add_text(command, texts, "--save-manifest", "FILE",
-           "write what is moved, with digests, on the same\nhost, for `argosy verify --manifest`");
+void add_manifest_option(CLI::App& command, Texts& texts, const char* where) {
+  add_text(
+      command, texts, "--save-manifest", "FILE",
+      fmt::format("write what is moved, with digests, on {}\nhost, for `argosy verify --manifest`", where).c_str());
 }
 
 void add_select_options(CLI::App& command, Texts& texts, command::TreeOptions& tree) {

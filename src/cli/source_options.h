@@ -9,7 +9,8 @@
 
 namespace argosy::cli {
 
-void add_manifest_option(CLI::App& command, Texts& texts);
+// --save-manifest; `where` says on which host.
+void add_manifest_option(CLI::App& command, Texts& texts, const char* where = "the same");
 
 // Which files of a folder: --exclude and the like.
 void add_select_options(CLI::App& command, Texts& texts, command::TreeOptions& tree);

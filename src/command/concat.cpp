@@ -275,9 +275,19 @@ class Concat {
       return status;
     };
     phase.sample = [&](double passed) { streams.sample(passed); };
-    const mpi::Verdict all = phases_.run(phase);
+    const mpi::Verdict all = run_or_distrust(phase);
     interrupted_ = std::max(interrupted_, all.interrupted);
     failed_ += all.failed;
+  }
+
+  mpi::Verdict run_or_distrust(const Phase& phase) {
+    try {
+      return phases_.run(phase);
+    } catch (const base::Error& error) {
+      // A peer broke the protocol: what it has sent so far is no ground to go on from.
+      if (error.failure().kind == Kind::kIntegrity) out_.distrust();
+      throw;
+    }
   }
 
   void keep_failures(base::Failures failures) {
@@ -292,19 +302,22 @@ class Concat {
   }
 
   void commit() {
-    std::vector<base::Failure> failures;
+    file::Writer::Finished finished;
     std::function<void()> task;
     if (receives_) {
-      task = [this, &failures] {
-        std::uint64_t hard_links = 0;
-        const bool visible = out_.finish(failed_ > 0 || interrupted_ != 0, hard_links, failures);
-        report_.files += static_cast<std::int64_t>(hard_links);
+      task = [this, &finished] {
+        const bool visible = out_.finish(failed_ > 0 || interrupted_ != 0, finished);
+        report_.files += static_cast<std::int64_t>(finished.hard_links) - finished.files_lost;
+        report_.bytes -= finished.bytes_lost;
         if (!visible) report_.files = report_.folders = 0;
-        out_.close(report_.files > 0 || report_.folders > 0);
+        const bool arrived = report_.files > 0 || report_.folders > 0;
+        out_.close(arrived);
+        // Last: that it can't be written must not keep anything else from being done.
+        if (arrived && interrupted_ == 0) out_.save_manifest();
       };
     }
     note(phases_.run_task("commit", task, [] { return mpi::Verdict{}; }));
-    keep_failures(failures);
+    keep_failures(std::move(finished.failures));
   }
 
   Report finish() {

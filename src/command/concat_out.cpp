@@ -1,6 +1,8 @@
 #include "command/concat_out.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <climits>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -18,12 +20,30 @@ bool has(const std::vector<int>& givers, int giver) {
   return std::find(givers.begin(), givers.end(), giver) != givers.end();
 }
 
+std::string without_slashes(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+std::string with_slash(std::string path) {
+  if (!path.ends_with('/')) path += '/';
+  return path;
+}
+
+// The part of OUT that is the same for every giver: all of it, or what is before the first name with a template.
+std::string common_part(const std::string& out) {
+  const std::string one = expand(out, 0, "a");
+  const std::string other = expand(out, 1, "b");
+  if (one == other) return one;
+  const auto differs = std::mismatch(one.begin(), one.end(), other.begin(), other.end()).first;
+  const std::string common(one.begin(), differs);
+  return common.substr(0, common.rfind('/') + 1);
+}
+
 }  // namespace
 
 std::string ConcatOut::path_of(const Gathering& gathering) const {
-  std::string path = absolute(options_.start_directory, gathering.shown);
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  return path;
+  return without_slashes(absolute(options_.start_directory, gathering.shown));
 }
 
 void ConcatOut::add(int giver) {
@@ -36,6 +56,10 @@ void ConcatOut::add(int giver) {
 }
 
 void ConcatOut::open(std::vector<base::Failure>& failures) {
+  if (!asked_.save_manifest.empty() && !asked_.tree.dry_run) {
+    manifest_.emplace(absolute(options_.start_directory, asked_.save_manifest));
+    manifest_top_ = with_slash(without_slashes(absolute(options_.start_directory, common_part(asked_.out))));
+  }
   for (Gathering& gathering : gatherings_) {
     try {
       open(gathering);
@@ -46,8 +70,11 @@ void ConcatOut::open(std::vector<base::Failure>& failures) {
   }
 }
 
-void ConcatOut::open(Gathering& gathering) const {
+void ConcatOut::open(Gathering& gathering) {
   const std::string path = path_of(gathering);
+  if (std::max(path.size(), gathering.shown.size()) >= PATH_MAX) {
+    throw base::system_error(Kind::kDestination, gathering.shown, ENAMETOOLONG, "can't be the destination");
+  }
   const bool publish = asked_.tree.publish;
   gathering.dry_run = asked_.tree.dry_run;
   // Without a template it is a folder of the user's that things are put into, and no giver's.
@@ -67,8 +94,14 @@ void ConcatOut::open(Gathering& gathering) const {
       throw base::Error(Kind::kUsage, gathering.shown, 0, "can't be shown by --publish: it is no folder's name");
     }
   }
+  if (how.whole && !gathering.dry_run) file::show_left_tree(path, gathering.shown);
   // A folder that is to appear by a rename is made beside its name.
   const std::string folder = path.substr(0, path.size() - gathering.prefix.size());
+  if (manifest_) {
+    how.manifest = [this, folder](const core::Entry& entry, const std::optional<base::Digest>& digest) {
+      put_in_manifest(folder, entry, digest);
+    };
+  }
   if (!gathering.dry_run || file::is_folder(folder)) gathering.folder.emplace(folder, 0);
   gathering.writer = std::make_unique<file::Writer>(gathering.folder ? &*gathering.folder : nullptr, how);
   if (how.whole && !gathering.dry_run) gathering.writer->lock_top(!gathering.top_as_it_is);
@@ -115,15 +148,17 @@ std::unique_ptr<core::Sink> ConcatOut::sink_of(int giver, ConcatSink::Purpose pu
   return std::make_unique<ConcatSink>(*gathering, giver, static_cast<std::uint64_t>(number), hosts_, purpose);
 }
 
-bool ConcatOut::finish(bool failed, std::uint64_t& hard_links, std::vector<base::Failure>& failures) {
+bool ConcatOut::finish(bool failed, file::Writer::Finished& finished) {
   for (Gathering& gathering : gatherings_) {
     if (!gathering.writer) continue;
-    file::Writer::Finished finished = gathering.writer->finish();
-    hard_links += finished.hard_links;
-    std::move(finished.failures.begin(), finished.failures.end(), std::back_inserter(failures));
+    const file::Writer::Finished one = gathering.writer->finish();
+    finished.hard_links += one.hard_links;
+    finished.files_lost += one.files_lost;
+    finished.bytes_lost += one.bytes_lost;
+    finished.failures.add(one.failures);
   }
   bool visible = true;
-  const bool all = !failed && failures.empty();
+  const bool all = !failed && finished.failures.empty();
   for (Gathering& gathering : gatherings_) {
     if (!gathering.writer || !gathering.writer->has_trees()) continue;
     try {
@@ -134,12 +169,20 @@ bool ConcatOut::finish(bool failed, std::uint64_t& hard_links, std::vector<base:
       }
       gathering.writer->publish_trees();
     } catch (const base::Error& error) {
-      failures.push_back(error.failure());
+      finished.failures.add(error.failure());
       visible = false;
     }
   }
   for (Gathering& gathering : gatherings_) gathering.writer.reset();
   return visible;
+}
+
+void ConcatOut::distrust() {
+  for (Gathering& gathering : gatherings_) {
+    if (gathering.writer) gathering.writer->distrust();
+    gathering.writer.reset();
+    if (gathering.folder) gathering.folder->remove_made();
+  }
 }
 
 void ConcatOut::close(bool arrived) {
@@ -151,6 +194,26 @@ void ConcatOut::close(bool arrived) {
       gathering.folder->sync();
     }
   }
+}
+
+// `folder` is the writer's.
+void ConcatOut::put_in_manifest(const std::string& folder, const core::Entry& entry,
+                                const std::optional<base::Digest>& digest) {
+  const auto beneath = [&](const std::string& path) {
+    const std::string whole = path.empty() ? without_slashes(folder) : with_slash(folder) + path;
+    return whole.starts_with(manifest_top_) ? whole.substr(manifest_top_.size()) : std::string();
+  };
+  core::Entry moved = entry;
+  moved.path = beneath(entry.path);
+  if (entry.type == core::Type::kHardLink) moved.link = beneath(entry.link);
+  // The user's own folder, that things were put into.
+  if (moved.path.empty()) return;
+  manifest_->add(moved, digest);
+  manifest_->write_out();
+}
+
+void ConcatOut::save_manifest() {
+  if (manifest_) manifest_->finish();
 }
 
 std::vector<std::string> ConcatOut::take_names() {

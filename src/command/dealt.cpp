@@ -1,5 +1,7 @@
 #include "command/dealt.h"
 
+#include <cerrno>
+
 #include "base/bytes.h"
 #include "base/error.h"
 #include "command/place.h"
@@ -56,7 +58,8 @@ std::vector<int> owners(const mpi::Session& session, const std::string& director
   return ranks;
 }
 
-Report finish_dealt(Phases& phases, Report report, const base::Failures& failures, int interrupted) {
+Report finish_dealt(Phases& phases, Report report, base::Failures failures, int interrupted) {
+  if (interrupted != 0) failures.leave_out(EINTR);
   report.errors = phases.signed_where_missing(failures.kept());
   report.errors_total = failures.total();
   RankReport rank;

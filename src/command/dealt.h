@@ -22,7 +22,8 @@ base::Failure get_failure(base::Reader& reader);
 // The ranks that have a folder of their own by this name: all with %r in it, else each node's leader. Rising.
 std::vector<int> owners(const mpi::Session& session, const std::string& directory);
 
-// Collective: the end of a command without a transfer. Of `failures` those without a rank are this one's.
-Report finish_dealt(Phases& phases, Report report, const base::Failures& failures, int interrupted);
+// Collective: the end of a command without a transfer. Of `failures` those without a rank are this one's. An interrupt
+// explains by itself what it cut short.
+Report finish_dealt(Phases& phases, Report report, base::Failures failures, int interrupted);
 
 }  // namespace argosy::command

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/digest.h"
+#include "base/interrupt.h"
 #include "command/dealt.h"
 #include "command/lines.h"
 #include "command/phases.h"
@@ -31,6 +32,11 @@ constexpr std::int64_t kBytesATask = 8 << 20;
 constexpr std::int64_t kPart = 64 << 20;
 static_assert(kPart % base::kLeafSize == 0);
 constexpr std::size_t kLongestPath = 256 * 1024;
+
+// How each part of a result begins.
+constexpr std::uint8_t kFailed = 0;
+constexpr std::uint8_t kDigested = 1;
+constexpr std::uint8_t kLeftOut = 2;
 
 // One file, or a part of one.
 struct Piece {
@@ -153,12 +159,20 @@ Bytes work_on(const Bytes& task, const std::function<base::Failure(base::Failure
   Bytes result;
   base::Writer writer(result);
   for (const base::Failure& failure : failures) {
-    writer.put(std::uint8_t{0});
+    writer.put(kFailed);
     put_failure(writer, failure);
   }
+  const auto left_out = [&](const Piece& piece) {
+    writer.put(kLeftOut);
+    writer.put_string(piece.shown);
+  };
   const auto count = reader.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < count; ++i) {
     const Piece piece = get(reader);
+    if (base::interrupted() != 0) {
+      left_out(piece);
+      continue;
+    }
     try {
       const file::OpenedForDigest file(piece.path, piece.shown, piece.size);
       std::string sha;
@@ -172,7 +186,7 @@ Bytes work_on(const Bytes& task, const std::function<base::Failure(base::Failure
       } else {
         sum = file.sum(piece.offset, length);
       }
-      writer.put(std::uint8_t{1});
+      writer.put(kDigested);
       writer.put_string(piece.shown);
       writer.put(piece.offset);
       writer.put(length);
@@ -181,7 +195,11 @@ Bytes work_on(const Bytes& task, const std::function<base::Failure(base::Failure
       writer.put(sum.low);
       writer.put(sum.high);
     } catch (const base::Error& error) {
-      writer.put(std::uint8_t{0});
+      if (error.failure().error_number == EINTR && base::interrupted() != 0) {
+        left_out(piece);
+        continue;
+      }
+      writer.put(kFailed);
       put_failure(writer, sign(error.failure()));
     }
   }
@@ -197,7 +215,13 @@ class Printer {
   void take(const Bytes& result) {
     base::Reader reader(result);
     while (reader.ok() && reader.left() > 0) {
-      if (reader.get<std::uint8_t>() == 0) {
+      const auto came = reader.get<std::uint8_t>();
+      if (came == kLeftOut) {
+        // Parts of it that other ranks have done make no digest.
+        broken_ = reader.get_string(kLongestPath);
+        continue;
+      }
+      if (came == kFailed) {
         base::Failure failure = get_failure(reader);
         // Of a file in parts the first failure is told.
         if (failure.path == broken_ && !broken_.empty()) continue;

@@ -10,6 +10,7 @@
 #include "base/seconds.h"
 #include "command/fetch_dealer.h"
 #include "command/fetch_layout.h"
+#include "command/fetch_manifest.h"
 #include "command/fetch_request.h"
 #include "command/fetch_transfer.h"
 #include "command/phases.h"
@@ -148,8 +149,25 @@ class Fetch {
       task = [this] {
         transfer_->remove_unfinished();
         folder_->remove_made();  // where nothing was put
+        if (report_.files > 0) folder_->check_path();
         if (options_.common.fsync && report_.files > 0) folder_->sync();
       };
+    }
+    goes_on(phases_.run_task("commit", task, [] { return mpi::Verdict{}; }));
+    if (!asked_.save_manifest.empty()) save_manifest();
+  }
+
+  // What stands there now, told by the first rank that writes. Not of a fetch of which nothing came, or an interrupted
+  // one.
+  void save_manifest() {
+    const int saver = layout_.members.front();
+    const bool any = dealer_ && dealer_->files() > 0 && interrupted_ == 0;
+    std::string text = any ? text_of(dealer_->placed()) : std::string();
+    if (saver != 0) text = session_.exchange(text)[0];
+    std::function<void()> task;
+    if (!text.empty() && folder_ && saver == me_) {
+      const std::string path = absolute(options_.start_directory, asked_.save_manifest);
+      task = [this, path, &text] { save_fetched(path, text, *folder_); };
     }
     goes_on(phases_.run_task("commit", task, [] { return mpi::Verdict{}; }));
   }

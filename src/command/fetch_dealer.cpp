@@ -356,4 +356,12 @@ std::vector<Response> Dealer::responses() const {
   return all;
 }
 
+std::vector<Placed> Dealer::placed() const {
+  std::vector<Placed> all;
+  for (const Object& object : objects_) {
+    if (object.state == State::kDone) all.push_back({object.name, object.response.digest});
+  }
+  return all;
+}
+
 }  // namespace argosy::command

@@ -25,6 +25,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "command/fetch_manifest.h"
 #include "command/fetch_report.h"
 #include "command/fetch_wire.h"
 #include "http/budget.h"
@@ -96,6 +97,8 @@ class Dealer {
   const std::optional<base::Digest>& digest() const { return digest_; }
   const std::string& name() const { return objects_.back().name; }
   std::vector<Response> responses() const;
+  // The files that are in place.
+  std::vector<Placed> placed() const;
 
  private:
   enum class State {

@@ -12,6 +12,7 @@
 #include "command/concat.h"
 #include "command/gather_tree.h"
 #include "command/place.h"
+#include "command/saved_manifest.h"
 #include "command/sources.h"
 #include "command/stripe_collect.h"
 #include "command/stripe_find.h"
@@ -109,6 +110,9 @@ class Gather {
     std::function<void()> make;
     if (here_) {
       make = [this] {
+        if (!asked_.save_manifest.empty()) {
+          manifest_.emplace(absolute(job_.options.start_directory, asked_.save_manifest));
+        }
         const std::string out = absolute(job_.options.start_directory, asked_.out);
         const std::string name = base_name(out);
         if (!core::is_safe_path(name)) throw base::Error(Kind::kUsage, asked_.out, 0, "is no name for a file");
@@ -125,6 +129,7 @@ class Gather {
         // A stripe's manifest has neither owner nor attributes.
         how.metadata.owner = how.metadata.attributes = false;
         how.journals = false;
+        if (manifest_) how.manifest = put_into(*manifest_);
         writer_ = std::make_unique<file::Writer>(&*folder_, how);
         core::Page page;
         page.last = true;
@@ -182,18 +187,20 @@ class Gather {
                             "the digest is not the file's, though every chunk's is right");
         }
         if (tree_) {
-          unpacked_ = tree_->unpack();
+          unpacked_ = tree_->unpack(manifest_ ? &*manifest_ : nullptr);
           return;
         }
         writer_->commit(0, length, *digest);
+        unpacked_.failures = writer_->finish().failures;
         if (job_.options.common.fsync) folder_->sync();
       };
     }
     job_.run_task(task, "commit");
     if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
     const bool done = here_ && collected_.whole && !job_.phases.failure();
+    const bool arrived = done && (!tree_ || unpacked_.files + unpacked_.folders > 0);
+    if (done) job_.report_failures(std::move(unpacked_.failures));
     if (done && tree_) {
-      for (base::Failure& failure : unpacked_.failures) job_.report_failure(std::move(failure));
       job_.report.files = unpacked_.files;
       job_.report.folders = unpacked_.folders;
       job_.report.bytes = unpacked_.bytes;
@@ -212,6 +219,15 @@ class Gather {
       job_.report.stripe = stripe;
     }
     leave(done);
+    if (!asked_.save_manifest.empty()) save_manifest(arrived && job_.interrupted == 0);
+  }
+
+  // Last: that it can't be written must not keep anything else from being done.
+  void save_manifest(bool arrived) {
+    std::function<void()> task;
+    if (arrived) task = [this] { manifest_->finish(); };
+    job_.run_task(task, "commit");
+    if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
   }
 
   // Takes away what is not wanted: work for a thread that may block.
@@ -239,6 +255,7 @@ class Gather {
   std::optional<GatheredTree> tree_;  // instead, where a folder was striped
   file::Unpacked unpacked_;
   Collected collected_;
+  std::optional<SavedManifest> manifest_;
 };
 
 }  // namespace

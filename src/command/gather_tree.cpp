@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -64,7 +63,7 @@ void GatheredTree::put(const core::Cell& cell, const core::Row& /*row*/, std::sp
 
 std::optional<base::Digest> GatheredTree::digest() const { return file::digest_of_fd(fd_.get(), size_); }
 
-file::Unpacked GatheredTree::unpack() {
+file::Unpacked GatheredTree::unpack(SavedManifest* manifest) {
   // What is refused must not have begun.
   file::check_tree(fd_.get(), size_, shown_);
   struct stat status = {};
@@ -75,11 +74,14 @@ file::Unpacked GatheredTree::unpack() {
   how.metadata = metadata_of(asked_.tree);
   how.publish = fstatat(above_.fd(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
   how.journals = false;
+  if (manifest != nullptr) how.manifest = put_into(*manifest);
   file::Writer writer(&above_, how);
-  file::Unpacked unpacked = file::unpack_tree(fd_.get(), size_, name_, writer, shown_, common_.read_back);
-  file::Writer::Finished finished = writer.finish();
-  unpacked.files += static_cast<std::int64_t>(finished.hard_links);
-  std::move(finished.failures.begin(), finished.failures.end(), std::back_inserter(unpacked.failures));
+  const bool digests = common_.read_back || manifest != nullptr;
+  file::Unpacked unpacked = file::unpack_tree(fd_.get(), size_, name_, writer, shown_, digests);
+  const file::Writer::Finished finished = writer.finish();
+  unpacked.files += static_cast<std::int64_t>(finished.hard_links) - finished.files_lost;
+  unpacked.bytes -= finished.bytes_lost;
+  unpacked.failures.add(finished.failures);
   if (writer.has_trees()) writer.publish_trees();
   if (common_.fsync) above_.sync();
   return unpacked;

@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/fd.h"
 #include "command/options.h"
+#include "command/saved_manifest.h"
 #include "core/stripe_endpoint.h"
 #include "file/beneath.h"
 #include "file/tree_unpack.h"
@@ -29,9 +30,10 @@ class GatheredTree final : public core::CellSink {
 
   // Of the bytes, read once more. Blocks.
   std::optional<base::Digest> digest() const;
-  // Makes the folder: a new one appears when it is whole, one that is there is added to. Blocks. Throws base::Error:
-  // kIntegrity where the bytes are no folder's, and then nothing has changed.
-  file::Unpacked unpack();
+  // Makes the folder: a new one appears when it is whole, one that is there is added to. What it then has goes into
+  // `manifest`, unless that is null. Blocks. Throws base::Error: kIntegrity where the bytes are no folder's, and then
+  // nothing has changed.
+  file::Unpacked unpack(SavedManifest* manifest);
   // The end. Without `stays` what was made on the way to OUT goes. Blocks.
   void leave(bool stays);
 

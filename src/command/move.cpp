@@ -16,6 +16,7 @@
 #include "command/names_to_rank_zero.h"
 #include "command/phases.h"
 #include "command/place.h"
+#include "command/recorded_source.h"
 #include "command/saved_manifest.h"
 #include "command/shared_folder.h"
 #include "command/sources.h"
@@ -87,8 +88,8 @@ class Move {
             std::make_unique<file::Reader>(std::move(files), surroundings_.open_standard_input, std::move(selection));
         if (me_ == task_.root) totals = source_->scan(task_.checksum);
         if (me_ == task_.root && !task_.sources.save_manifest.empty() && !dry_run() && !task_.explain) {
-          recorded_ = std::make_unique<RecordedSource>(*source_,
-                                                       absolute(options_.start_directory, task_.sources.save_manifest));
+          manifest_ = std::make_unique<SavedManifest>(absolute(options_.start_directory, task_.sources.save_manifest));
+          recorded_ = std::make_unique<RecordedSource>(*source_, *manifest_);
         }
         if (task_.explain) unreadable_ = totals.failures;
       };
@@ -330,7 +331,7 @@ class Move {
   }
 
   // With --publish: all or nothing.
-  void show_trees(std::vector<base::Failure>& failures) {
+  void show_trees(base::Failures& failures) {
     if (!sink_->has_trees()) return;
     try {
       if (failed_ > 0 || interrupted_ != 0 || !failures.empty()) {
@@ -339,7 +340,7 @@ class Move {
       }
       sink_->publish_trees();
     } catch (const base::Error& error) {
-      failures.push_back(error.failure());
+      failures.add(error.failure());
       report_.files = report_.folders = 0;
     }
   }
@@ -354,7 +355,7 @@ class Move {
   }
 
   // On an I/O thread.
-  void finish_folder(std::vector<base::Failure>& failures) {
+  void finish_folder(base::Failures& failures) {
     if (sink_) {
       file::Writer::Finished finished = sink_->finish();
       report_.files += static_cast<std::int64_t>(finished.hard_links) - finished.files_lost;
@@ -373,20 +374,27 @@ class Move {
 
   void commit() {
     std::function<void()> task;
-    std::vector<base::Failure> failures;
-    if ((folder_ || recorded_) && !dry_run()) {
-      task = [this, &failures] {
-        if (folder_) finish_folder(failures);
-        // Last: that the manifest can't be written must not keep anything else from being done.
-        if (recorded_) recorded_->finish();
-      };
-    }
-    goes_on(phases_.run_task("commit", task, [&failures] {
+    base::Failures failures;
+    if (folder_ && !dry_run()) task = [this, &failures] { finish_folder(failures); };
+    const mpi::Verdict all = phases_.run_task("commit", task, [this, &failures] {
       mpi::Verdict mine;
-      mine.failed = static_cast<std::int64_t>(failures.size());
+      mine.failed = failures.total();
+      mine.succeeded = report_.files + report_.folders;
       return mine;
-    }));
-    errors_.add(std::move(failures));
+    });
+    goes_on(all);
+    errors_.add(failures);
+    if (!task_.sources.save_manifest.empty() && !dry_run()) save_manifest(all.succeeded > 0);
+  }
+
+  // Last: that it can't be written must not keep anything else from being done.
+  void save_manifest(bool arrived) {
+    std::function<void()> task;
+    if (recorded_ && arrived && interrupted_ == 0) {
+      errors_.add(recorded_->failures());
+      task = [this] { manifest_->finish(); };
+    }
+    goes_on(phases_.run_task("commit", task, [] { return mpi::Verdict{}; }));
   }
 
   Report finish() {
@@ -410,7 +418,8 @@ class Move {
   std::optional<file::Folder> folder_;
   std::optional<engine::Pools> pools_;
   std::unique_ptr<file::Reader> source_;
-  std::unique_ptr<RecordedSource> recorded_;  // the same, where a manifest is saved
+  std::unique_ptr<SavedManifest> manifest_;
+  std::unique_ptr<RecordedSource> recorded_;  // the source, where a manifest is saved of it
   std::unique_ptr<file::Writer> sink_;
   std::int64_t destinations_ = 0;
   std::vector<base::Failure> unreadable_;  // --explain reports what no transfer will

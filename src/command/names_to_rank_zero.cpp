@@ -1,5 +1,6 @@
 #include "command/names_to_rank_zero.h"
 
+#include <climits>
 #include <memory>
 #include <span>
 #include <utility>
@@ -12,8 +13,10 @@ namespace argosy::command {
 
 namespace {
 constexpr std::size_t kBytesAtOnce = 64 * 1024;
+// OUT, which the kernel takes, a path of a manifest, and the slashes between and behind them.
+constexpr std::size_t kLongestName = PATH_MAX + core::kLongestPath + 2;
 // The last name may go beyond.
-constexpr std::size_t kLongestMessage = kBytesAtOnce + core::kLongestPath + 64;
+constexpr std::size_t kLongestMessage = kBytesAtOnce + kLongestName + 64;
 }  // namespace
 
 NamesToRankZero::NamesToRankZero(core::Transport& transport, int finder, Show show)
@@ -56,7 +59,7 @@ void NamesToRankZero::receive() {
     if (bytes == 0) return;
     base::Reader reader{std::span<const std::byte>(buffer_.data(), bytes)};
     while (reader.left() > 0 && reader.ok()) {
-      const std::string name = reader.get_string(core::kLongestPath + 1);
+      const std::string name = reader.get_string(kLongestName);
       if (!reader.ok()) throw base::Error(base::Kind::kIntegrity, {}, 0, "a list of names was damaged on its way");
       show_(name);
     }

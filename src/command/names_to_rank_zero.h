@@ -22,7 +22,7 @@ class NamesToRankZero {
   NamesToRankZero(const NamesToRankZero&) = delete;
   NamesToRankZero& operator=(const NamesToRankZero&) = delete;
 
-  // At the finder.
+  // At the finder: a path beneath a destination, with that destination's name before it.
   void add(const std::string& name);
   // No name will come any more. May be called again, and on every rank.
   void end();

@@ -117,7 +117,8 @@ struct GatherOptions : StripeName {
   std::optional<Range> range;
   // --concat: every rank's own `directory` into `out`, which then may have templates too (the giver's).
   bool concat = false;
-  bool checksum = false;  // a file is in place when its digest is the source's
+  bool checksum = false;      // a file is in place when its digest is the source's
+  std::string save_manifest;  // --save-manifest: a file on the receiver's host; empty: none
   TreeOptions tree;
 };
 
@@ -146,6 +147,7 @@ struct FetchOptions {
   std::string header_file;         // "Name: value" lines, read on rank 0's host
   std::string cacert;              // PEM, read on rank 0's host
   bool insecure = false;           // certificates are not checked
+  std::string save_manifest;       // --save-manifest: a file on the host of the first rank that writes; empty: none
 };
 
 // `argosy digest [--xxh3|--sha256] PATH...`

@@ -2,11 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
-#include <vector>
 
 #include "base/error.h"
 #include "command/json_bytes.h"
@@ -18,7 +15,11 @@ namespace {
 
 using base::Kind;
 
-std::optional<base::Digest> digest_from(std::string_view text) {
+constexpr std::size_t kMuch = 64 * 1024;
+
+}  // namespace
+
+std::optional<base::Digest> digest_of_text(std::string_view text) {
   constexpr std::string_view kPrefix = "xxh3:";
   if (!text.starts_with(kPrefix) || text.size() != kPrefix.size() + 32) return std::nullopt;
   text.remove_prefix(kPrefix.size());
@@ -30,8 +31,6 @@ std::optional<base::Digest> digest_from(std::string_view text) {
   if (!parse(text.substr(0, 16), digest.high) || !parse(text.substr(16), digest.low)) return std::nullopt;
   return digest;
 }
-
-}  // namespace
 
 std::string manifest_line(const core::Entry& entry, const std::optional<base::Digest>& digest) {
   nlohmann::json line = {{"type", file::type_name(entry.type)},
@@ -74,7 +73,7 @@ core::Entry entry_of_line(const std::string& line, const std::string& shown) {
     entry.size = object.value("size", std::int64_t{0});
     entry.link = get_bytes(object, "link");
     entry.device = object.value("device", std::uint64_t{0});
-    if (object.contains("digest")) entry.digest = digest_from(object.at("digest").get<std::string>());
+    if (object.contains("digest")) entry.digest = digest_of_text(object.at("digest").get<std::string>());
     if (object.contains("attributes")) {
       for (const nlohmann::json& one : object.at("attributes"))
         entry.attributes.push_back({get_bytes(one, "name"), from_base64(one.at("value").get<std::string>())});
@@ -88,95 +87,28 @@ core::Entry entry_of_line(const std::string& line, const std::string& shown) {
   throw base::Error(Kind::kSource, shown, 0, "is no manifest of argosy's, or is damaged: " + line.substr(0, 80));
 }
 
-RecordedSource::RecordedSource(core::Source& source, const std::string& path) : source_(source), out_(path) {
+SavedManifest::SavedManifest(const std::string& path) : out_(path) {
   out_.write(kManifestHead);
   out_.write("\n");
 }
 
-core::Listing RecordedSource::next_entries() {
-  core::Listing listing = source_.next_entries();
-  {
-    const std::lock_guard lock(mutex_);
-    for (const core::Entry& entry : listing.entries) {
-      if (entry.readable()) {
-        open_.emplace(listed_, entry);
-      } else if (entry.exists()) {
-        add_line(entry, std::nullopt);
-      }
-      ++listed_;
-    }
-  }
-  write_out();
-  return listing;
-}
-
-void RecordedSource::close(std::uint64_t entry) {
-  try {
-    source_.close(entry);
-  } catch (const base::Error&) {
-    leave_out(entry);
-    throw;
-  }
-}
-
-bool RecordedSource::read_whole(std::uint64_t entry, std::span<std::byte> into) {
-  try {
-    return source_.read_whole(entry, into);
-  } catch (const base::Error&) {
-    leave_out(entry);
-    throw;
-  }
-}
-
-void RecordedSource::leave_out(std::uint64_t entry) {
+void SavedManifest::add(const core::Entry& entry, const std::optional<base::Digest>& digest) {
+  const std::string line = manifest_line(entry, digest) + '\n';
   const std::lock_guard lock(mutex_);
-  open_.erase(entry);
-}
-
-void RecordedSource::skip(std::uint64_t index) {
-  std::optional<core::Entry> entry;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = open_.find(index);
-    if (found != open_.end()) {
-      entry = std::move(found->second);
-      open_.erase(found);
-    }
-  }
-  if (!entry || entry->open_ended) return source_.skip(index);
-  base::Digest sum;
-  std::vector<std::byte> leaf(static_cast<std::size_t>(std::min(entry->size, base::kLeafSize)));
-  try {
-    for (std::int64_t offset = 0; offset < entry->size; offset += base::kLeafSize) {
-      const auto part =
-          std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, entry->size - offset)));
-      source_.read(index, offset, part);
-      sum += base::digest_of(part, offset);
-    }
-  } catch (const base::Error&) {
-    source_.skip(index);
-    throw;
-  }
-  source_.skip(index);
-  const std::lock_guard lock(mutex_);
-  add_line(*entry, base::close_digest(sum, entry->size));
-}
-
-void RecordedSource::ended(std::uint64_t index, const base::Digest& digest) {
-  const std::lock_guard lock(mutex_);
-  const auto found = open_.find(index);
-  if (found == open_.end()) return;
-  add_line(found->second, digest);
-  open_.erase(found);
-}
-
-// Under the lock.
-void RecordedSource::add_line(const core::Entry& entry, const std::optional<base::Digest>& digest) {
-  lines_ += manifest_line(entry, digest) + '\n';
+  lines_ += line;
   ++count_;
 }
 
-void RecordedSource::write_out() {
+void SavedManifest::write_out() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (lines_.size() < kMuch) return;
+  }
+  write_all();
+}
+
+void SavedManifest::write_all() {
+  const std::lock_guard writing(writing_);
   std::string lines;
   {
     const std::lock_guard lock(mutex_);
@@ -185,8 +117,20 @@ void RecordedSource::write_out() {
   out_.write(lines);
 }
 
-void RecordedSource::finish() {
-  write_out();
+void SavedManifest::mark() {
+  write_all();
+  out_.mark();
+  marked_ = count_;
+}
+
+void SavedManifest::drop() {
+  lines_.clear();
+  out_.back_to_mark();
+  count_ = marked_;
+}
+
+void SavedManifest::finish() {
+  write_all();
   out_.write(fmt::format("{}{}}}\n", kManifestEnd, count_));
   out_.commit();
 }

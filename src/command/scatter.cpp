@@ -74,6 +74,7 @@ class Scatter {
     for (std::int64_t file = 0; file < files && job_.interrupted == 0; ++file) scatter_file(file);
     const auto end = Clock::now();
     worker_.leave();
+    if (!asked_.save_manifest.empty()) save_manifest();
     job_.report.seconds.commit += base::seconds_since(end);
     if (me_ == kRoot) job_.report.stripe = stripe_;
     return job_.finish();
@@ -98,6 +99,14 @@ class Scatter {
     const std::size_t least = parcels_.bundle > 1 ? workers_.size() : parity + 2;
     const std::size_t most = std::max(2 * least, kMostSlots + 2 * parity);
     return job_.allocate(parcels_, kRoot, least, most, 0);
+  }
+
+  // Last: that it can't be written must not keep anything else from being done.
+  void save_manifest() {
+    std::function<void()> save;
+    if (me_ == kRoot && job_.report.files > 0 && job_.interrupted == 0) save = [this] { source_.save_manifest(); };
+    job_.run_task(save, "commit");
+    if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
   }
 
   // How many files there are; looks at them on the root.
@@ -141,7 +150,7 @@ class Scatter {
       if (failed && worker_.failure()) job_.report_failure(*worker_.failure());
       worker_.drop(!again);
       if (again) continue;
-      for (base::Failure& failure : source_.take_failures()) job_.report_failure(std::move(failure));
+      job_.report_failures(source_.take_failures());
       return;
     }
   }
@@ -200,7 +209,7 @@ class Scatter {
     job_.report.seconds.commit += base::seconds_since(moved);
     if (!committed) return Outcome::kAgain;
     clear_replaced(job_, {asked_.directory, attempt.manifest.file.path}, attempt.manifest);
-    account(manifest);
+    account(at, manifest);
     return Outcome::kDone;
   }
 
@@ -314,10 +323,11 @@ class Scatter {
     return text_of(manifest);
   }
 
-  void account(const std::string& text) {
+  void account(std::size_t at, const std::string& text) {
     std::string why;
     const auto manifest = core::decode_stripe_manifest(text, why);
     if (!manifest) throw base::Error(Kind::kIntegrity, {}, kRoot, "the manifest came damaged: " + why);
+    if (me_ == kRoot) source_.placed(at, manifest->file.size, manifest->digest);
     ++job_.report.files;
     job_.report.bytes += manifest->file.size;
     job_.report.bytes_moved += manifest->file.size;

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "command/place.h"
 #include "command/sources.h"
 #include "file/beneath.h"
 
 namespace argosy::command {
 
 void ScatterSource::scan() {
+  if (!asked_.save_manifest.empty()) manifest_.emplace(absolute(options_.start_directory, asked_.save_manifest));
   auto named = resolve(asked_, options_.start_directory, surroundings_.open_standard_input);
   selection_ = selection_of(asked_.tree, options_.start_directory, asked_.from0, surroundings_.open_standard_input);
   file::Selection selection = selection_;
@@ -37,7 +39,37 @@ void ScatterSource::open_folder(std::size_t entry) {
   folder_ = std::make_unique<file::Reader>(std::vector{folders_[entry - first_folder_]}, nullptr, selection_);
   const file::Reader::Totals totals = folder_->scan(false);
   if (!totals.failures.empty()) throw base::Error(totals.failures.front());
-  pack_.emplace(*folder_);
+  if (!manifest_) {
+    pack_.emplace(*folder_);
+    return;
+  }
+  // What an earlier attempt, or a folder that could not be dealt, has left in it.
+  drop_unplaced();
+  manifest_->mark();
+  placed_ = false;
+  recorded_.emplace(*folder_, *manifest_);
+  pack_.emplace(*recorded_, true);
+}
+
+void ScatterSource::drop_unplaced() {
+  if (!std::exchange(placed_, true)) manifest_->drop();
+}
+
+void ScatterSource::placed(std::size_t entry, std::int64_t size, const base::Digest& digest) {
+  if (!manifest_) return;
+  if (is_folder(entry)) {
+    placed_ = true;
+    return;
+  }
+  core::Entry file = entries_[entry];
+  file.size = size;
+  manifest_->add(file, digest);
+}
+
+void ScatterSource::save_manifest() {
+  if (!manifest_) return;
+  drop_unplaced();
+  manifest_->finish();
 }
 
 core::Source& ScatterSource::bytes_of(std::size_t entry) {
@@ -47,8 +79,6 @@ core::Source& ScatterSource::bytes_of(std::size_t entry) {
   return *files_;
 }
 
-std::vector<base::Failure> ScatterSource::take_failures() {
-  return pack_ ? pack_->take_failures() : std::vector<base::Failure>{};
-}
+base::Failures ScatterSource::take_failures() { return pack_ ? pack_->take_failures() : base::Failures{}; }
 
 }  // namespace argosy::command

@@ -8,6 +8,8 @@
 
 #include "command/move.h"
 #include "command/options.h"
+#include "command/recorded_source.h"
+#include "command/saved_manifest.h"
 #include "core/endpoint.h"
 #include "file/reader.h"
 #include "file/tree_pack.h"
@@ -20,7 +22,8 @@ class ScatterSource {
   ScatterSource(const Options& options, const ScatterOptions& asked, const Surroundings& surroundings)
       : options_(options), asked_(asked), surroundings_(surroundings) {}
 
-  // Looks at everything that was named. Blocks. Throws base::Error as resolve() and selection_of() do.
+  // Looks at everything that was named. Blocks. Throws base::Error as resolve() and selection_of() do, and
+  // (kDestination) where there can't be the manifest that is to be saved.
   void scan();
   // What there is to deal, one after another; folders are open-ended. And what can't be had of it.
   const std::vector<core::Entry>& entries() const { return entries_; }
@@ -31,9 +34,15 @@ class ScatterSource {
   // Where the entry's bytes are read, under its number: again from the beginning.
   core::Source& bytes_of(std::size_t entry);
   // What could not be read of the folder that was opened last, once.
-  std::vector<base::Failure> take_failures();
+  base::Failures take_failures();
+  // The file, of this size and digest, or the folder is in place, for the manifest. Main thread.
+  void placed(std::size_t entry, std::int64_t size, const base::Digest& digest);
+  // The manifest of all that is, if one is wanted. Blocks. Throws base::Error (kDestination).
+  void save_manifest();
 
  private:
+  void drop_unplaced();
+
   const Options& options_;
   const ScatterOptions& asked_;
   const Surroundings& surroundings_;
@@ -43,8 +52,11 @@ class ScatterSource {
   std::size_t first_folder_ = 0;
   std::vector<file::Named> folders_;
   std::vector<base::Failure> failures_;
-  std::unique_ptr<file::Reader> folder_;  // the one that is being dealt, and
-  std::optional<file::TreePack> pack_;    // its bytes
+  std::unique_ptr<file::Reader> folder_;    // the one that is being dealt,
+  std::optional<RecordedSource> recorded_;  // what is said of it in the manifest, and
+  std::optional<file::TreePack> pack_;      // its bytes
+  std::optional<SavedManifest> manifest_;
+  bool placed_ = true;  // what has been put in the manifest since it was marked is in place
 };
 
 }  // namespace argosy::command

@@ -195,12 +195,14 @@ void ScatterWorker::leave() {
     task = [this] {
       if (job_.report.files == 0) {
         folder_->remove_made();
-      } else if (job_.options.common.fsync) {
-        folder_->sync();
+        return;
       }
+      if (job_.options.common.fsync) folder_->sync();
+      folder_->check_path();
     };
   }
   job_.run_task(task, "commit");
+  if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
 }
 
 }  // namespace argosy::command

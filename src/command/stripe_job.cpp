@@ -80,12 +80,20 @@ mpi::Verdict StripeJob::run_task(const std::function<void()>& task, const char* 
 }
 
 void StripeJob::report_failure(base::Failure failure) {
+  base::Failures one;
+  one.add(std::move(failure));
+  report_failures(std::move(one));
+}
+
+void StripeJob::report_failures(base::Failures failures) {
   // An interrupt explains by itself what it cut short.
-  if (interrupted != 0 && failure.error_number == EINTR) return;
-  report.errors.push_back(phases.signed_where_missing({std::move(failure)}).front());
+  if (interrupted != 0) failures.leave_out(EINTR);
+  errors_.add(failures);
 }
 
 Report StripeJob::finish() {
+  report.errors = phases.signed_where_missing(errors_.kept());
+  report.errors_total = errors_.total();
   engine::Meter& meter = phases.workers().meter();
   rank.disk = meter.seconds(engine::Work::kDisk);
   rank.hash = meter.seconds(engine::Work::kHash);

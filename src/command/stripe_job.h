@@ -45,6 +45,7 @@ class StripeJob {
   mpi::Verdict run_task(const std::function<void()>& task, const char* phase);
   // This failure goes into the report, signed here where nobody has signed it.
   void report_failure(base::Failure failure);
+  void report_failures(base::Failures failures);
   // The last phase.
   Report finish();
 
@@ -62,6 +63,7 @@ class StripeJob {
   std::span<std::byte> memory_;
   Parcels parcels_;
   std::size_t center_slots_ = 0;
+  base::Failures errors_;
 };
 
 // What the report says of every stripe.

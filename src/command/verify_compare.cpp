@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/digest.h"
+#include "base/interrupt.h"
 #include "command/dealt.h"
 #include "command/saved_manifest.h"
 #include "file/compare.h"
@@ -123,7 +124,7 @@ Bytes Comparison::work(const Bytes& task) {
     put_failure(writer, phases_.signed_here({error.failure()}).front());
     return result;
   }
-  for (std::uint32_t i = 0; i < items && reader.ok(); ++i) {
+  for (std::uint32_t i = 0; i < items && reader.ok() && base::interrupted() == 0; ++i) {
     Compared item = get(reader);
     try {
       item.line.empty() ? look(item) : look_at_line(item);
@@ -134,6 +135,7 @@ Bytes Comparison::work(const Bytes& task) {
       writer.put(static_cast<std::uint32_t>(item.found.size()));
       for (const std::string& one : item.found) writer.put_string(one);
     } catch (const base::Error& error) {
+      if (error.failure().error_number == EINTR && base::interrupted() != 0) break;
       writer.put(std::uint8_t{0});
       put_failure(writer, phases_.signed_here({error.failure()}).front());
     }

@@ -59,7 +59,8 @@ class Copies {
       all = compare(batch, failures);
       if (batch.empty()) break;
     }
-    if (all.interrupted == 0) all = look_for_others(failures);
+    // After a manifest that is damaged in its middle nobody can say what it does not name.
+    if (all.interrupted == 0 && all.failed == 0) all = look_for_others(failures);
     return all;
   }
 

@@ -92,7 +92,18 @@ void Folder::sync() const {
   if (fsync(fd_.get()) != 0) throw base::system_error(Kind::kDestination, path_, errno, "fsync of the folder");
 }
 
+void Folder::check_path() const {
+  struct stat here = {};
+  const auto there = folder_id(path_);
+  if (there && fstat(fd_.get(), &here) == 0 && *there == std::pair(here.st_dev, here.st_ino)) return;
+  throw base::Error(Kind::kDestination, path_, 0, kSwapped);
+}
+
 void Folder::remove_made() {
+  // Another one that has its name by now is not ours to remove.
+  const auto there = folder_id(path_);
+  struct stat here = {};
+  if (fd_.valid() && there && (fstat(fd_.get(), &here) != 0 || *there != std::pair(here.st_dev, here.st_ino))) return;
   // ENOTEMPTY: somebody else has put something there, or this run did, and then it stays.
   while (!made_.empty() && rmdir(made_.back().c_str()) == 0) made_.pop_back();
 }

@@ -26,6 +26,9 @@ class Folder {
   std::string shown(const std::string& name) const;
   // Makes the names in it durable. Throws base::Error (kDestination).
   void sync() const;
+  // Throws base::Error (kDestination) where path() leads to another folder by now than the one that was opened, or
+  // nowhere: what was put in it is not where the user looks for it.
+  void check_path() const;
   // Removes the folders that the constructor made, as far as they are empty: a run that put nothing there leaves
   // nothing.
   void remove_made();
@@ -35,6 +38,9 @@ class Folder {
   base::Fd fd_;
   std::vector<std::string> made_;
 };
+
+inline constexpr const char* kSwapped =
+    "has been moved away while it was written: what came is in the folder that had this name";
 
 // Throws base::Error (kDestination) where the file system of `path` has less room than `bytes`. Blocks.
 void check_room(const std::string& path, std::int64_t bytes);

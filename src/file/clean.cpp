@@ -110,7 +110,7 @@ class Cleaner {
       }
     }
     for (const std::string& hash : hashes) {
-      target(fd, hash, {".lock", ".part", ".new", ".journal", ".aside", ".tree", ".stripe"}, shown);
+      target(fd, hash, {".lock", ".part", ".new", ".journal", ".aside", ".tree", ".stage", ".stripe"}, shown);
     }
     for (const std::string& name : below) {
       const std::string path = fmt::format("{}/{}", shown, name);

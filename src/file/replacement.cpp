@@ -78,10 +78,17 @@ void Replacement::write(std::string_view text) {
     const ssize_t put = ::write(fd_.get(), text.data(), text.size());
     if (put >= 0) {
       text.remove_prefix(static_cast<std::size_t>(put));
+      written_ += put;
     } else if (errno != EINTR) {
       error_number_ = errno;
     }
   }
+}
+
+void Replacement::back_to_mark() {
+  if (written_ == marked_ || error_number_ != 0) return;
+  if (ftruncate(fd_.get(), marked_) != 0 || lseek(fd_.get(), marked_, SEEK_SET) != marked_) error_number_ = errno;
+  written_ = marked_;
 }
 
 void Replacement::commit() {

@@ -2,6 +2,7 @@
 // is no regular file, such as a pipe or a device, is written into.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,10 @@ class Replacement {
 
   // An error is told by commit().
   void write(std::string_view text);
+  // What is written from mark() on is taken back by back_to_mark(). An error is told by commit(): what has gone into a
+  // pipe stays there.
+  void mark() { marked_ = written_; }
+  void back_to_mark();
   // Puts the whole file in place, with mode and owner of the one that it replaces. Throws base::Error (kDestination).
   void commit();
 
@@ -30,6 +35,8 @@ class Replacement {
   std::string target_;     // where it leads to
   std::string temporary_;  // empty: written into the target itself
   base::Fd fd_;
+  std::int64_t written_ = 0;
+  std::int64_t marked_ = 0;
   int error_number_ = 0;
 };
 

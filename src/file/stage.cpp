@@ -20,7 +20,7 @@ namespace {
 
 using base::Kind;
 
-std::string hidden_name(const std::string& path) { return tree_name(name_of(path)); }
+std::string hidden_name(const std::string& path) { return stage_name(name_of(path)); }
 
 }  // namespace
 

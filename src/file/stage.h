@@ -1,7 +1,7 @@
 // Where the files of a new folder are made when all of them are known to be small: in a folder beside it that has a
-// short name of its own (`.argosy-HASH.tree`) and takes the place of the empty one by a single rename once they are all
-// there. Every name is whole when it is seen, and no file needs a link or a rename of its own, which costs as much as
-// writing its data does.
+// short name of its own (`.argosy-HASH.stage`) and takes the place of the empty one by a single rename once they are
+// all there. Every name is whole when it is seen, and no file needs a link or a rename of its own, which costs as much
+// as writing its data does.
 //
 // A run that is killed leaves such a folder beside the empty one. What is whole in it has the source's size and time
 // and is taken over by the next run (Writer::rescue); the rest goes.

@@ -37,12 +37,13 @@ std::string replacement_name(std::string_view name) { return beside(name, ".new"
 std::string lock_name(std::string_view name) { return beside(name, ".lock"); }
 std::string journal_name(std::string_view name) { return beside(name, ".journal"); }
 std::string tree_name(std::string_view name) { return beside(name, ".tree"); }
+std::string stage_name(std::string_view name) { return beside(name, ".stage"); }
 std::string aside_name(std::string_view name) { return beside(name, ".aside"); }
 std::string stripe_name(std::string_view name) { return beside(name, ".stripe"); }
 
 bool is_temporary(std::string_view name) {
-  constexpr std::array<std::string_view, 7> kSuffixes = {".part", ".new",   ".lock",  ".journal",
-                                                         ".tree", ".aside", ".stripe"};
+  constexpr std::array<std::string_view, 8> kSuffixes = {".part", ".new",   ".lock",  ".journal",
+                                                         ".tree", ".stage", ".aside", ".stripe"};
   return std::find(kSuffixes.begin(), kSuffixes.end(), suffix_of(name)) != kSuffixes.end();
 }
 

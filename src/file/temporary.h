@@ -19,6 +19,8 @@ std::string lock_name(std::string_view name);
 std::string journal_name(std::string_view name);
 // `.argosy-HASH.tree`: a folder that is shown as a whole when it is complete.
 std::string tree_name(std::string_view name);
+// `.argosy-HASH.stage`: a folder whose files take its place when they are whole (stage.h).
+std::string stage_name(std::string_view name);
 // `.argosy-HASH.aside`: a journal that was damaged, or somebody else's.
 std::string aside_name(std::string_view name);
 // `.argosy-HASH.stripe`: a stripe's folder that is being filled.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <iterator>
 #include <string>
 #include <utility>
 
@@ -28,7 +27,7 @@ core::Entry folder_stream(const std::string& path, const std::string& name) {
   return entry;
 }
 
-TreePack::TreePack(core::Source& source) : source_(source) {
+TreePack::TreePack(core::Source& source, bool digests) : source_(source), digests_(digests) {
   base::Writer writer(ready_);
   writer.put(kPackMagic);
   writer.put(kPackVersion);
@@ -64,7 +63,7 @@ bool TreePack::next() {
 
 void TreePack::put_page() {
   core::Listing listing = source_.next_entries();
-  std::move(listing.failures.begin(), listing.failures.end(), std::back_inserter(failures_));
+  failures_.add(std::move(listing.failures));
   core::Page page;
   page.number = page_++;
   page.first = listed_;
@@ -97,9 +96,13 @@ void TreePack::put_part() {
       ready_.resize(kPackPartBytes + static_cast<std::size_t>(length));
       source_.read(file.index, at_, std::span(ready_).subspan(kPackPartBytes));
     }
+    if (digests_) {
+      sum_ += region.hole ? base::digest_of_zeros(at_, length)
+                          : base::digest_of(std::span(ready_).subspan(kPackPartBytes), at_);
+    }
     at_ += length;
   } catch (const base::Error& error) {
-    failures_.push_back(error.failure());
+    failures_.add(error.failure());
     ready_.clear();
     end_file(false);
   }
@@ -109,13 +112,15 @@ void TreePack::end_file(bool whole) {
   const File file = files_.front();
   files_.pop_front();
   at_ = 0;
+  const base::Digest sum = std::exchange(sum_, base::Digest());
   try {
     source_.close(file.index);
   } catch (const base::Error& error) {
     // That it changed, or what has been told already.
-    if (whole) failures_.push_back(error.failure());
+    if (whole) failures_.add(error.failure());
     whole = false;
   }
+  if (whole && digests_) source_.ended(file.index, base::close_digest(sum, file.size));
   put_head(whole ? PackPart::kEnd : PackPart::kFailed, file.size);
 }
 

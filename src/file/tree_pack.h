@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/digest.h"
-#include "base/error.h"
+#include "base/failures.h"
 #include "core/endpoint.h"
 #include "core/manifest.h"
 
@@ -32,8 +32,8 @@ core::Entry folder_stream(const std::string& path, const std::string& name);
 
 class TreePack final : public core::Source {
  public:
-  // `source` lists one folder, from its beginning, and outlives this.
-  explicit TreePack(core::Source& source);
+  // `source` lists one folder, from its beginning, and outlives this. With `digests` it is told that of each file.
+  explicit TreePack(core::Source& source, bool digests = false);
 
   // The next bytes: `offset` is where the call before ended. Fewer than asked for at the end only. One call at a time.
   // What can't be read of the folder is left out, and has a failure; what throws ends it.
@@ -43,7 +43,7 @@ class TreePack final : public core::Source {
   void adopt(const core::Page& /*page*/) override {}
 
   // Between calls.
-  std::vector<base::Failure> take_failures() { return std::exchange(failures_, {}); }
+  base::Failures take_failures() { return std::exchange(failures_, base::Failures()); }
 
  private:
   bool next();
@@ -53,6 +53,7 @@ class TreePack final : public core::Source {
   void end_file(bool whole);
 
   core::Source& source_;
+  bool digests_;
   std::vector<std::byte> ready_;  // made, and from `taken_` on not yet read
   std::size_t taken_ = 0;
   bool ended_ = false;
@@ -64,7 +65,8 @@ class TreePack final : public core::Source {
   };
   std::deque<File> files_;  // of the page, whose data is still to come; the first is being read
   std::int64_t at_ = 0;     // in it
-  std::vector<base::Failure> failures_;
+  base::Digest sum_;        // of what was read of it
+  base::Failures failures_;
 };
 
 }  // namespace argosy::file

@@ -198,7 +198,7 @@ class Unpacking {
     }
     done_.folders += static_cast<std::int64_t>(found.folders);
     done_.files += static_cast<std::int64_t>(found.links_and_specials);
-    std::move(found.failures.begin(), found.failures.end(), std::back_inserter(done_.failures));
+    done_.failures.add(std::move(found.failures));
     std::vector<bool> failed(page->entries.size(), false);
     for (const std::uint32_t one : found.failed) failed[one] = true;
     for (std::size_t i = 0; i < page->entries.size(); ++i) {
@@ -210,7 +210,7 @@ class Unpacking {
   void take_file(std::uint64_t index, const core::Entry& entry, bool wanted, bool failed) {
     std::optional<base::Failure> failure;
     const bool in_place = Filling(bytes_, writer_, index, entry, digests_).run(wanted, failure) && !failed;
-    if (failure) done_.failures.push_back(std::move(*failure));
+    if (failure) done_.failures.add(std::move(*failure));
     if (!in_place) return;
     ++done_.files;
     done_.bytes += entry.size;

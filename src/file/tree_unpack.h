@@ -4,9 +4,8 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
-#include "base/error.h"
+#include "base/failures.h"
 #include "file/writer.h"
 
 namespace argosy::file {
@@ -15,7 +14,7 @@ struct Unpacked {
   std::int64_t files = 0;  // in place, links and special files among them
   std::int64_t folders = 0;
   std::int64_t bytes = 0;  // of the files
-  std::vector<base::Failure> failures;
+  base::Failures failures;
 };
 
 // Whether the `size` bytes of `fd` are a folder's, without making it. `shown` is what messages call it. Blocks. Throws
@@ -23,8 +22,8 @@ struct Unpacked {
 void check_tree(int fd, std::int64_t size, const std::string& shown);
 
 // Has `writer` make the folder `name` of them. What has been used of `fd` is given back to the file system, so that the
-// folder does not take twice its room. `digests`: the writer reads back, and is to know what it must find. Blocks.
-// Throws as check_tree does.
+// folder does not take twice its room. `digests`: the writer is to know those of the files. Blocks. Throws as
+// check_tree does.
 Unpacked unpack_tree(int fd, std::int64_t size, const std::string& name, Writer& writer, const std::string& shown,
                      bool digests);
 

@@ -216,6 +216,7 @@ void Writer::lock_tree(const core::Entry& entry) {
   if (entry.type != Type::kFolder || is_beneath(entry)) return;
   try {
     trees_.try_emplace(entry.path, folder_->fd(), lock_name(entry.path), shown(entry));
+    if (!settings_.publish) show_left_tree(folder_->fd(), entry.path);
   } catch (const base::Error& error) {
     const int error_number = error.failure().error_number;
     if (error_number != EROFS && error_number != EACCES) throw;
@@ -266,7 +267,7 @@ void Writer::settle(Stage& stage) {
     stage.show(shown(stage.path()));
   } catch (const base::Error& error) {
     const std::lock_guard lock(mutex_);
-    finished_.failures.push_back(error.failure());
+    finished_.failures.add(error.failure());
   }
 }
 
@@ -309,6 +310,7 @@ bool Writer::wants_file(const core::Page& page, std::uint64_t index, const core:
     if (same || !has_other_names(page, entry, status)) {
       if (!same) renew_metadata(entry, *folder, status);
       if (is_journalled(entry)) tidy(entry, *folder);
+      put_in_place_in_manifest(entry, *folder);
       return false;
     }
   }
@@ -409,7 +411,7 @@ void Writer::renew_metadata(const core::Entry& entry, const OpenFolder& parent, 
 void Writer::lacks(std::optional<base::Failure> failure) {
   if (!failure) return;
   const std::lock_guard lock(mutex_);
-  finished_.failures.push_back(std::move(*failure));
+  finished_.failures.add(std::move(*failure));
 }
 
 }  // namespace argosy::file

@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,6 +25,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/failures.h"
 #include "base/fd.h"
 #include "core/endpoint.h"
 #include "file/beneath.h"
@@ -48,13 +50,16 @@ class Writer final : public core::Sink {
     bool journals = true;   // what is written of a large file is noted, for a run after this one
     bool stages = false;  // one giver's manifest, which lists a folder once: new ones may be filled beside it (stage.h)
     bool whole = false;   // the folder itself is a tree's top: lock_top(), and all in it is beneath
+    // Told of all that stands there in the end, by its path beneath the folder: what it is there, and of a file's
+    // content the digest. On I/O threads, several at once. Of what is to be published before it is.
+    std::function<void(const core::Entry&, const std::optional<base::Digest>&)> manifest = nullptr;
   };
   // What finish() has done.
   struct Finished {
     std::uint64_t hard_links = 0;  // made, or in place
     std::int64_t files_lost = 0;   // committed, and yet they could not be brought to the disk or shown
     std::int64_t bytes_lost = 0;
-    std::vector<base::Failure> failures;
+    base::Failures failures;
   };
   // `folder` outlives the writer; it is null when there is nothing to write, because no source can be read, and when
   // nothing is to be written.
@@ -104,8 +109,9 @@ class Writer final : public core::Sink {
     std::shared_ptr<const OpenFolder> folder;
     std::optional<Lock> lock;
     std::optional<Journal> journal;
-    Recovered recovered;  // what an earlier run has written
-    bool made = false;    // the file under the temporary name is ours
+    Recovered recovered;                 // what an earlier run has written
+    std::optional<base::Digest> digest;  // for a manifest, once it is known
+    bool made = false;                   // the file under the temporary name is ours
     base::Fd fd;
   };
   // What a folder gets once it is filled.
@@ -123,6 +129,12 @@ class Writer final : public core::Sink {
     base::Failure failure;
     std::int64_t below = 0;
   };
+  // A folder right beneath the destination.
+  struct Top {
+    std::string path;
+    dev_t device = 0;
+    ino_t inode = 0;
+  };
   // What an entry without data came to.
   enum class Done { kMade, kInPlace };
 
@@ -133,6 +145,7 @@ class Writer final : public core::Sink {
   std::shared_ptr<Target> take(std::uint64_t entry);
   std::string shown(const core::Entry& entry) { return shown(entry.path); }
   std::string shown(const std::string& path);
+  std::string told_path(const std::string& path);
   core::Entry staged(const core::Entry& entry);
   std::string name_here(const core::Entry& entry) const;
   bool is_shown_already(const core::Entry& entry);
@@ -166,6 +179,8 @@ class Writer final : public core::Sink {
   bool link_is_there(const Link& link);
   void make_link(const Link& link);
   void finish_folder(const Pending& pending);
+  void note_top(const core::Entry& entry, const OpenFolder& above);
+  void check_tops(Finished& finished);
 
   void open(Target& target);
   void open_once(Target& target);
@@ -177,6 +192,12 @@ class Writer final : public core::Sink {
   void publish_later(const std::shared_ptr<Target>& target);
   void sync_and_publish(const std::vector<std::shared_ptr<Target>>& targets);
   void sync_folders(Finished& finished) const;
+  void put_in_manifest(int folder, const std::string& name, const core::Entry& entry,
+                       const std::optional<base::Digest>& digest);
+  void put_in_manifest(const core::Entry& entry, const OpenFolder& above, const std::optional<base::Digest>& digest);
+  void put_in_place_in_manifest(const core::Entry& entry, const OpenFolder& above);
+  void put_link_in_manifest(const Link& link);
+  void put_folders_in_manifest();
   void look_for_journal(Target& target, const OpenFolder& folder);
   void continue_part(Target& target);
   static void leave_hole(const Target& target, std::int64_t offset, std::int64_t length);
@@ -188,6 +209,7 @@ class Writer final : public core::Sink {
   void set_metadata(const Target& target);
   void read_back(const Target& target, std::int64_t length, const base::Digest& digest) const;
   void publish(Target& target);
+  static void show(Target& target);
   void link_nameless(Target& target);
 
   const Folder* folder_;
@@ -204,6 +226,7 @@ class Writer final : public core::Sink {
   std::unordered_set<std::string> fresh_folders_;    // made by this run: nothing is in them but what it puts there
   std::vector<Pending> pending_;
   std::vector<Link> links_;
+  std::vector<Top> tops_;
   std::map<dev_t, std::shared_ptr<const OpenFolder>> unsynced_folders_;  // one on each file system
   // Of the folder whose entries are being examined.
   std::string listed_folder_;
@@ -220,5 +243,13 @@ class Writer final : public core::Sink {
   std::vector<std::shared_ptr<Target>> unsynced_;
   Finished finished_;  // what is found out before finish()
 };
+
+// What a run with Settings::publish has left of the folder `name` in the folder `above`, when it was killed, gets that
+// name, unless something has it: a run that fills the folder where it stands goes on with it. The caller holds the
+// tree's lock. Blocks.
+void show_left_tree(int above, const std::string& name);
+// The same of the folder `path` for a caller that is going to lock it in another way, and to leave it as any new folder
+// is. Throws base::Error (kDestination) about `shown`: another run is at it.
+void show_left_tree(const std::string& path, const std::string& shown);
 
 }  // namespace argosy::file

@@ -44,7 +44,7 @@ void Writer::sync_and_publish(const std::vector<std::shared_ptr<Target>>& target
     } catch (const base::Error& error) {
       remove_part(*target);
       const std::lock_guard lock(mutex_);
-      finished_.failures.push_back(error.failure());
+      finished_.failures.add(error.failure());
       ++finished_.files_lost;
       finished_.bytes_lost += target->entry.size;
     }
@@ -55,7 +55,7 @@ void Writer::sync_and_publish(const std::vector<std::shared_ptr<Target>>& target
 void Writer::sync_folders(Finished& finished) const {
   for (const auto& [device, folder] : unsynced_folders_) {
     if (syncfs(folder->fd.get()) == 0) continue;
-    finished.failures.push_back(
+    finished.failures.add(
         base::system_error(Kind::kDestination, folder_->path(), errno, "syncfs of the folders").failure());
   }
 }

@@ -16,7 +16,9 @@ namespace {
 using base::Kind;
 using core::Type;
 
-constexpr const char* kOnlyNew = "--publish is for a folder that is new, and this one is not as it would be shown";
+constexpr const char* kOnlyNew =
+    "--publish is for a folder that is new, and this one is not as it would be shown: "
+    "without --publish it is filled where it stands";
 
 std::string top_of(const std::string& path) { return path.substr(0, path.find('/')); }
 
@@ -29,12 +31,14 @@ std::string in_tree(const std::string& path) {
 }  // namespace
 
 // The name by which the user knows it, whatever it has now.
-std::string Writer::shown(const std::string& path) {
-  if (!settings_.publish) return folder_->shown(path);
+std::string Writer::shown(const std::string& path) { return folder_->shown(told_path(path)); }
+
+// The path that the manifest has for it.
+std::string Writer::told_path(const std::string& path) {
+  if (!settings_.publish) return path;
   const std::lock_guard lock(mutex_);
   const auto found = staged_.find(top_of(path));
-  if (found == staged_.end()) return folder_->shown(path);
-  return folder_->shown(found->second + path.substr(found->first.size()));
+  return found == staged_.end() ? path : found->second + path.substr(found->first.size());
 }
 
 // The name that it has until all is there.
@@ -69,6 +73,28 @@ void Writer::publish_trees() {
   staged_.clear();
 }
 
+void show_left_tree(int above, const std::string& name) {
+  const std::string hidden = tree_name(name);
+  struct stat status = {};
+  if (fstatat(above, hidden.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(status.st_mode)) return;
+  // Where that can't be done it stays, for a run that publishes or for `clean`, and all is moved.
+  static_cast<void>(renameat2(above, hidden.c_str(), above, name.c_str(), RENAME_NOREPLACE));
+}
+
+void show_left_tree(const std::string& path, const std::string& shown) {
+  const std::string name(name_of(path));
+  const std::string above = path.substr(0, path.size() - name.size());
+  const base::Fd folder(open(above.empty() ? "." : above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct stat status = {};
+  if (!folder.valid() || fstatat(folder.get(), tree_name(name).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
+  const Lock lock(folder.get(), lock_name(name), shown);
+  if (fstatat(folder.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return;
+  // Nobody but its owner could look into it so far.
+  if (fchmodat(folder.get(), tree_name(name).c_str(), 0777U & ~file_creation_mask(), 0) != 0)
+    throw base::system_error(Kind::kDestination, shown, errno, "can't be opened");
+  show_left_tree(folder.get(), name);
+}
+
 // Whether it belongs to a folder that stands there under its own name: an earlier run may have shown it here and been
 // killed before the other nodes had shown theirs.
 bool Writer::is_shown_already(const core::Entry& entry) {
@@ -93,13 +119,15 @@ void Writer::compare_with_shown(const core::Page& page, std::size_t at, core::Ex
     refused_.emplace(top, Refused{error.failure(), 1});
     return;
   }
-  if (entry.type == Type::kFile || settings_.only_ask) return;
+  if (settings_.only_ask) return;
+  if (entry.type == Type::kFile) return put_in_place_in_manifest(entry, *parent(entry.path));
   if (entry.type == Type::kHardLink) {
     links_.push_back({entry.path, entry.link});  // counted when it is found there
     return;
   }
   ++(entry.type == Type::kFolder ? found.folders : found.links_and_specials);
   ++found.in_place;
+  put_in_manifest(entry, *parent(entry.path), std::nullopt);
 }
 
 }  // namespace argosy::file

@@ -236,6 +236,7 @@ void Writer::complete(const std::shared_ptr<Target>& target, std::int64_t length
   if (target->entry.sparse && ftruncate(target->fd.get(), length) != 0)
     throw failure(target->shown, "can't be written");
   if (settings_.read_back) read_back(*target, length, digest);
+  if (settings_.manifest) target->digest = digest;
   // Before it is somebody else's, or others may write it: then it is none that an interrupted run goes on with.
   if (settings_.fsync && target->journal && fdatasync(target->fd.get()) != 0) throw failure(target->shown, "fdatasync");
   set_metadata(*target);
@@ -297,7 +298,11 @@ void Writer::publish(Target& target) {
     throw base::system_error(Kind::kDestination, target.shown, error_number, "closing failed");
   }
   if (is_staged(target)) target.made = false;
-  if (!target.made) return;
+  if (target.made) show(target);
+  put_in_manifest(target.entry, *target.folder, target.digest);
+}
+
+void Writer::show(Target& target) {
   const int folder = target.folder->fd.get();
   if (renameat(folder, target.temporary.c_str(), folder, leaf(target.entry.path).c_str()) != 0) {
     throw failure(target.shown, "can't be put in place");

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <climits>
 #include <cstdio>
-#include <iterator>
 #include <utility>
 
 #include "base/activity.h"
@@ -110,6 +109,7 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
       throw failure(shown(entry), "can't be opened for writing");
     }
   }
+  if (parent_of(entry.path).empty()) note_top(entry, *above);
   pending.entry = folder_metadata(entry);
   const Done done = pending.made ? Done::kMade : Done::kInPlace;
   pending_.push_back(std::move(pending));
@@ -152,7 +152,10 @@ Writer::Done Writer::make_other(const core::Entry& entry) {
   const bool exists = fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
   if (exists && S_ISDIR(status.st_mode))
     throw base::system_error(Kind::kDestination, shown(entry), EISDIR, "can't be replaced");
-  if (exists && other_is_in_place(entry, *above, status)) return Done::kInPlace;
+  if (exists && other_is_in_place(entry, *above, status)) {
+    put_in_manifest(entry, *above, std::nullopt);
+    return Done::kInPlace;
+  }
   const std::string temporary = replacement_name(name);
   if (unlinkat(folder, temporary.c_str(), 0) != 0 && errno != ENOENT)
     throw failure(shown(entry), "a leftover can't be removed");
@@ -194,6 +197,7 @@ Writer::Done Writer::make_other(const core::Entry& entry) {
     static_cast<void>(unlinkat(folder, temporary.c_str(), 0));
     throw;
   }
+  put_in_manifest(entry, *above, std::nullopt);
   return Done::kMade;
 }
 
@@ -266,17 +270,41 @@ void Writer::finish_folder(const Pending& pending) {
   if (settings_.fsync) unsynced_folders_.try_emplace(folder->device, folder);
 }
 
+void Writer::note_top(const core::Entry& entry, const OpenFolder& above) {
+  struct stat status = {};
+  if (fstatat(above.fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    throw failure(shown(entry), "can't be looked at");
+  tops_.push_back({entry.path, status.st_dev, status.st_ino});
+}
+
+// Somebody may have moved them away, and put others in their place, while they were filled.
+void Writer::check_tops(Finished& finished) {
+  if (folder_ == nullptr || settings_.only_ask) return;
+  try {
+    folder_->check_path();
+  } catch (const base::Error& error) {
+    finished.failures.add(error.failure());
+  }
+  for (const Top& top : tops_) {
+    struct stat status = {};
+    const bool there = fstatat(folder_->fd(), top.path.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (there && status.st_dev == top.device && status.st_ino == top.inode) continue;
+    finished.failures.add({Kind::kDestination, shown(top.path), -1, {}, 0, kSwapped});
+  }
+}
+
 Writer::Finished Writer::finish() {
   if (stage_) settle(*std::exchange(stage_, nullptr));
   forget_left_stage();
   sync_and_publish(std::exchange(unsynced_, {}));
-  Finished finished = std::move(finished_);
+  Finished finished = std::exchange(finished_, Finished());
   for (const Link& link : links_) {
     try {
       make_link(link);
       ++finished.hard_links;
+      put_link_in_manifest(link);
     } catch (const base::Error& error) {
-      finished.failures.push_back(error.failure());
+      finished.failures.add(error.failure());
     }
     base::note_activity();
   }
@@ -290,11 +318,13 @@ Writer::Finished Writer::finish() {
       if (pending->entry.path.empty()) trees_.clear();
       finish_folder(*pending);
     } catch (const base::Error& error) {
-      finished.failures.push_back(error.failure());
+      finished.failures.add(error.failure());
     }
     base::note_activity();
   }
+  put_folders_in_manifest();
   pending_.clear();
+  check_tops(finished);
   sync_folders(finished);
   const std::lock_guard lock(mutex_);
   for (auto& [path, refused] : refused_) {
@@ -302,11 +332,11 @@ Writer::Finished Writer::finish() {
       const char* what = refused.below == 1 ? "entry" : "entries";
       refused.failure.message += fmt::format(" (with {} {} in it)", refused.below, what);
     }
-    finished.failures.push_back(std::move(refused.failure));
+    finished.failures.add(std::move(refused.failure));
   }
   refused_.clear();
-  std::move(finished_.failures.begin(), finished_.failures.end(), std::back_inserter(finished.failures));
-  finished_ = {};
+  finished.failures.add(finished_.failures);
+  finished_ = Finished();
   return finished;
 }
 

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 import trees
-from harness import DESTINATION, KI, MI, NETWORK, PARTIAL, SELF, SHORT_HOST, SOURCE, UNDER, USAGE, data_of, snapshot, until
+from harness import DESTINATION, KI, MI, NETWORK, PARTIAL, SELF, SHORT_HOST, SOURCE, UNDER, USAGE, data_of, goes_on, snapshot, until
 
 
 def same(a, b, **options):
@@ -272,7 +272,6 @@ def test_wrong_usage(place, argosy):
         (["--concat", "src/0", "out/%q"], "%q"),
         (["--exclude", "x", "src/0", "out"], "--concat"),
         (["--concat", "--to", "7", "src/0", "out"], "7"),
-        (["--concat", "--save-manifest", "m", "src/0", "out"], "--save-manifest"),
     ):
         result = argosy("gather", *arguments)
         assert result.code == USAGE and len(result.lines) == 1 and said in result.lines[0], result
@@ -334,7 +333,7 @@ def test_interrupted_and_again(place, start, concat, how):
     if how == signal.SIGINT:
         job.signal(how)
         assert job.wait(10).code == 130
-        assert not [name for name in os.listdir(place.out) if name.startswith(".argosy")]
+        assert goes_on(place.out)
     else:
         os.kill(job.rank(1).pid, how)
         assert job.wait(30).code != 0
@@ -361,3 +360,20 @@ def test_one_run_at_a_time(place, start, concat):
     assert result.code == DESTINATION and "in use" in result.errors[0]["message"], result
     job.signal(signal.SIGINT)
     assert job.wait(10).code == 130
+
+
+def test_what_could_not_be_brought_to_the_disk_does_not_count(place, concat, fault_library):
+    for rank in range(2):
+        give(place, rank, **{f"f{rank}": b"1234", f"g{rank}": b"5678"})
+    result = concat("--fsync", "src/%r", "out", ranks=2, fault={"op": "sync", "rank": 0, "path": "/out", "fail": "EIO", "times": "all"})
+    assert result.code != 0 and {error["errno"] for error in result.errors} == {errno.EIO}, result
+    assert result.report["files"] == 0 and result.report["bytes"] == 0, result
+    assert os.listdir(place.out) == []
+
+
+def test_an_out_that_no_run_could_have(place, concat):
+    """Is refused by a run that would only list what changes, too."""
+    give(place, 0, file=b"f")
+    for more in ([], ["--dry-run"]):
+        result = concat(*more, "src/%r", "/".join(["o" * 100] * 50), ranks=1)
+        assert result.code == DESTINATION and result.errors[0]["errno"] == errno.ENAMETOOLONG, result

@@ -3,11 +3,12 @@
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
 import trees
-from harness import DESTINATION, HOST, KI, MI, NETWORK, PARTIAL, SELF, SOURCE, UNDER, USAGE, data_of
+from harness import DESTINATION, HOST, KI, MI, NETWORK, PARTIAL, SELF, SOURCE, UNDER, USAGE, data_of, until
 
 WAYS = [SELF, UNDER]
 
@@ -401,3 +402,39 @@ def test_failures_beyond_what_is_kept_are_counted(place, send):
     total = result.report["errors_total"]
     assert total >= 1500 and len(result.errors) == 1000, total
     assert f"and {total - 20} more" in result.text, result
+
+
+def test_what_a_damaged_manifest_does_not_name(place, argosy, bcast):
+    """From where it is damaged nobody knows what it named: nothing is said of what it does not name."""
+    (place.src / "many").mkdir()
+    for number in range(5000):
+        (place.src / "many" / f"{number:04}").touch()
+    assert bcast("--save-manifest", "m.json", "src/many", "out/%r", ranks=2, one_node=True).code == 0
+    lines = (place / "m.json").read_bytes().splitlines(keepends=True)
+    (place / "bad.json").write_bytes(b"".join(lines[:4500] + [b"{}\n"] + lines[4501:]))
+    for folder in ("out/%r", "out/0"):
+        result = argosy("verify", "--manifest", "bad.json", folder, ranks=2)
+        assert result.code in (SOURCE, PARTIAL) and b"not in the manifest" not in result.out, result
+        assert len(result.lines) == 1 and "damaged" in result.text, result
+
+
+# --- interrupted -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("fault_library")
+@pytest.mark.parametrize("words", [("digest",), ("digest", "--sha256"), ("verify", "src/tree")], ids=" ".join)
+def test_an_interrupt_is_told_once(place, start, words):
+    """And not once more for each file that it cut short."""
+    for name in ("tree", "same"):
+        (place.src / name).mkdir()
+        for number in range(300):
+            (place.src / name / f"{number}").write_bytes(data_of(5000, number))
+    job = start(*words, "--json", "--progress", "none", "src/same", ranks=2,
+                fault={"op": "read", "path": "/src/same/", "mark": place / "held", "wait": place / "go"})  # fmt: skip
+    until((place / "held").exists, 20, "the first read")
+    for rank in range(2):
+        os.kill(job.rank(rank).pid, signal.SIGINT)
+    (place / "go").touch()
+    result = job.wait(20)
+    assert result.code == 130 and result.report["errors"] == [] and result.report["errors_total"] == 0, result
+    assert len(result.report["lines"]) < 300, result

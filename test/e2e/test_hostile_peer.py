@@ -171,6 +171,20 @@ def test_every_node_refuses(place, bcast, outside, lie):
     assert not [path for path in snapshot(place.out) or {} if path.startswith((b"1/", b"2/"))], "something was written"
 
 
+@pytest.mark.parametrize("lie", ["behind the file", "another file"])
+def test_what_a_giver_lies_about(place, argosy, lie):
+    """What has come of a large file by then is no ground to go on from: nothing of it stays at the receiver."""
+    (place.src / "0").mkdir()
+    place.file("0/big", size=4 * MI)
+    told = struct.unpack("<Qqq", EXTENTS[lie][1])
+    second = extent(1, 8 * LEAF, LEAF)  # behind the giver's folder itself
+    told = extent(told[0] or 1, *told[1:])
+    result = argosy("gather", "--concat", "--json", "--progress", "none", "--chunk-size", "256Ki", "--to", "1", "src/%r", "out/%r",
+                    ranks=2, env=NETWORK, fault=forge(second, told, tag=CHUNKS))  # fmt: skip
+    assert result.code == INTEGRITY, result
+    assert not snapshot(place.out), "something was left"
+
+
 @pytest.mark.parametrize("name", ["tt", "tt/d"])
 def test_a_link_in_the_way(place, send, outside, kernel, name):
     """Of an honest rank, but somebody has planted a link where a folder is to be."""

@@ -347,3 +347,67 @@ def test_publish_after_a_failure(place, send):
     assert result.code == 0 and result.report["bytes_moved"] <= 12 * MI, result
     assert not trees.differences(source, place.out / "tree")
     assert leftovers(place.out) == []
+
+
+# --- with --publish, and without ------------------------------------------------------------------------------------
+
+
+def killed(place, start, *words, env=NETWORK, ranks=None, nth=40):
+    """A run that dies while it writes its large files, with this much of them in place."""
+    mark, go = place / f"mark{nth}", place / "go"
+    job = start(*words, "--chunk-size", "256Ki", env=env, ranks=ranks,
+                fault=f"op=write,rank=1,path=.part,min=100000,nth={nth},mark={mark},wait={go}")  # fmt: skip
+    until(mark.exists, 30, "the write")
+    job.signal(signal.SIGKILL, job.rank(0).pid)
+    job.signal(signal.SIGKILL, job.pid)
+    job.gone()
+
+
+@pytest.fixture
+def large(place):
+    root = place.src / "tree"
+    (root / "below").mkdir(parents=True)
+    for number in range(4):
+        (root / "below" / f"large{number}").write_bytes(data_of(4 * MI, number))
+        (root / f"small{number}").write_bytes(b"s" * number)
+    return root
+
+
+def test_what_a_run_with_publish_has_left_is_gone_on_with(place, start, send, large):
+    killed(place, start, "send", "--publish", "src/tree", "out")
+    assert not (place.out / "tree").exists()
+    result = send("src/tree", "out")
+    assert result.code == 0 and result.report["bytes_moved"] < 9 * MI, result
+    assert not trees.differences(large, place.out / "tree")
+    assert leftovers(place.out) == []
+
+
+def test_what_a_gathering_with_publish_has_left_is_gone_on_with(place, start, argosy, large):
+    killed(place, start, "gather", "--concat", "--publish", "--to", "1", "src/tree", "out", ranks=2)
+    assert not place.out.exists()
+    result = argosy("gather", "--concat", "--json", "--progress", "none", "src/tree", "out", ranks=2)
+    assert result.code == 0 and result.report["bytes_moved"] < 9 * MI, result
+    assert not trees.differences(large, place.out, folder_times=False)
+    assert leftovers(place.root) == []
+
+
+def test_a_folder_that_is_there_is_filled_where_it_stands(place, start, send, argosy, large):
+    """What a run with --publish has left beside it stays, for `clean`."""
+    killed(place, start, "send", "--publish", "src/tree", "out")
+    (place.out / "tree").mkdir()
+    assert send("src/tree", "out").code == 0
+    assert not trees.differences(large, place.out / "tree")
+    assert leftovers(place.out) != []
+    assert argosy("clean", "out").code == 0 and leftovers(place.out) == []
+
+
+def test_publish_after_a_run_without(place, start, send, large):
+    """What stands there is shown already: nothing is written into it, and the line says what helps."""
+    killed(place, start, "send", "src/tree", "out")
+    before = {path: os.stat(path).st_ino for path in (place.out / "tree").rglob("*")}
+    result = send("--publish", "src/tree", "out")
+    assert result.code in (PARTIAL, DESTINATION) and "without --publish" in result.errors[0]["message"], result
+    assert {path: os.stat(path).st_ino for path in (place.out / "tree").rglob("*")} == before
+    result = send("src/tree", "out")
+    assert result.code == 0 and result.report["bytes_moved"] < 9 * MI, result
+    assert not trees.differences(large, place.out / "tree")

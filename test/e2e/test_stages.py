@@ -40,7 +40,7 @@ def visible_are_right(source, target):
 
 
 def stages(target):
-    return list(target.glob(".argosy-*.tree"))
+    return list(target.glob(".argosy-*.stage"))
 
 
 def folder_of(source, path):
@@ -73,7 +73,7 @@ def kill(job):
     job.gone(20)
 
 
-MOMENTS = [("write", "/out/tree/", nth) for nth in (3, 30, 75, 110)] + [("rename", ".tree", 1), ("rename", ".tree", 3)]
+MOMENTS = [("write", "/out/tree/", nth) for nth in (3, 30, 75, 110)] + [("rename", ".stage", 1), ("rename", ".stage", 3)]
 
 
 @pytest.mark.parametrize("what, path, nth", MOMENTS)
@@ -94,7 +94,7 @@ def test_killed(place, start, send, source, what, path, nth):
 
 def test_what_was_begun_and_is_no_more(place, start, send, source):
     """A file that was being written, and is not in the source any longer, never comes into view."""
-    job, _ = hold(place, start, "write", path=".tree/", nth=7)
+    job, _ = hold(place, start, "write", path=".stage/", nth=7)
     kill(job)
     begun = [path for stage in stages(place.out / "tree") for path in stage.iterdir() if path.stat().st_size == 0]
     assert len(begun) >= 1, "a write was held: its file is there, and empty"
@@ -107,7 +107,7 @@ def test_what_was_begun_and_is_no_more(place, start, send, source):
 
 
 def test_clean_takes_it_away(place, start, argosy, source):
-    job, _ = hold(place, start, "rename", path=".tree", nth=1)
+    job, _ = hold(place, start, "rename", path=".stage", nth=1)
     kill(job)
     assert leftovers(place.out) != []
     assert argosy("clean", "out").code == 0
@@ -116,7 +116,7 @@ def test_clean_takes_it_away(place, start, argosy, source):
 
 
 def test_somebody_puts_something_into_it(place, start, source):
-    job, go = hold(place, start, "write", path=".tree/", nth=1)
+    job, go = hold(place, start, "write", path=".stage/", nth=1)
     empty = [folder for folder in FOLDERS if not any((place.out / "tree" / folder).iterdir())]
     assert empty, "the one whose file is held"
     for folder in empty:
@@ -133,7 +133,7 @@ def test_somebody_puts_something_into_it(place, start, source):
 
 def test_some_of_its_files_fail(place, send, source):
     result = send("src/tree", "out",
-                  fault={"op": "write", "rank": 1, "path": ".tree/", "nth": 5, "times": 3, "fail": "ENOSPC"})  # fmt: skip
+                  fault={"op": "write", "rank": 1, "path": ".stage/", "nth": 5, "times": 3, "fail": "ENOSPC"})  # fmt: skip
     assert result.code == PARTIAL and len(result.report["errors"]) == 3, result
     assert len(list(visible(place.out / "tree"))) == len(FOLDERS) * FILES - 3
     visible_are_right(source, place.out / "tree")
@@ -143,13 +143,13 @@ def test_some_of_its_files_fail(place, send, source):
 
 
 def test_a_file_system_that_renames_no_folders(place, send, source):
-    result = send("src/tree", "out", fault={"op": "rename", "rank": 1, "path": ".tree", "nth": 1, "fail": "EXDEV"})
+    result = send("src/tree", "out", fault={"op": "rename", "rank": 1, "path": ".stage", "nth": 1, "fail": "EXDEV"})
     assert result.code == 0 and not trees.differences(source, place.out / "tree"), result
     assert leftovers(place.out) == []
 
 
 def test_it_can_not_be_shown(place, send, source):
-    result = send("src/tree", "out", fault={"op": "rename", "rank": 1, "path": ".tree", "fail": "EIO", "times": "all"})
+    result = send("src/tree", "out", fault={"op": "rename", "rank": 1, "path": ".stage", "fail": "EIO", "times": "all"})
     assert result.code == PARTIAL and {error["errno"] for error in result.report["errors"]} == {errno.EIO}, result
     visible_are_right(source, place.out / "tree")
     result = send("src/tree", "out")

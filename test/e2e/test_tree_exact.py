@@ -419,6 +419,25 @@ def test_a_read_only_destination_where_all_is_in_place(place, send, tree):
         assert result.code in (PARTIAL, DESTINATION) and "Read-only" in result.text, result
 
 
+@pytest.mark.usefixtures("mounts")
+@pytest.mark.parametrize("ranks, one_node", [(3, True), (2, False)])
+@pytest.mark.parametrize("source", ["src/tree", "src/large"])
+def test_a_read_only_destination_of_a_broadcast(place, bcast, tree, source, ranks, one_node):
+    """Whoever has nothing to write needs no right to."""
+    trees.remove(tree)
+    trees.random_tree(tree, 3)
+    place.file("large", size=3 * MI)
+    with mounted(place.out, "-t", "tmpfs", "-o", "size=64m", "argosy-test"):
+        assert bcast(source, "out", ranks=ranks, one_node=one_node).code == 0
+        subprocess.run(["mount", "-o", "remount,ro", str(place.out)], check=True)
+        result = bcast(source, "out", ranks=ranks, one_node=one_node)
+        assert result.code == 0 and result.report["bytes_moved"] == 0 and result.errors == [], result
+        with open(place / source if source.endswith("large") else place / source / "new", "a") as file:
+            file.write("new")
+        result = bcast(source, "out", ranks=ranks, one_node=one_node)
+        assert result.code in (PARTIAL, DESTINATION) and "Read-only" in result.text, result
+
+
 def test_a_single_file_in_place(place, send):
     path = place.file(size=3 * MI)
     for moved in (3 * MI, 0):

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 import trees
-from harness import DESTINATION, KI, MI, NETWORK, PARTIAL, SELF, SELF_NETWORK, SOURCE, UNDER, USAGE, data_of, snapshot
+from harness import DESTINATION, KI, MI, NETWORK, PARTIAL, SELF, SELF_NETWORK, SOURCE, UNDER, USAGE, data_of, snapshot, until
 
 WAYS = [SELF, UNDER, SELF_NETWORK]
 
@@ -392,3 +392,47 @@ def test_the_comparer_sees_differences(place):
     os.utime(file, ns=(info.st_mtime_ns, info.st_mtime_ns))
     assert any("contents" in line for line in trees.differences(place.src / "a", place.src / "b"))
     assert not trees.differences(place.src / "a", place.src / "a")
+
+
+# --- folders that are moved away while they are filled ---------------------------------------------------------------
+
+
+@pytest.mark.allow_leftovers
+@pytest.mark.usefixtures("fault_library")
+@pytest.mark.parametrize("command", [("send", "src/tree", "out"), ("send", "--publish", "src/tree", "out"), ("bcast", "src/tree", "out"),
+                                     ("gather", "--concat", "--to", "1", "src", "out")], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("which, again", [("out", True), ("out", False), ("tree", True)])
+def test_a_folder_that_is_moved_away(place, start, command, which, again):
+    """What comes goes where it was: that it is not where it should be is an error."""
+    (place.src / "tree").mkdir()
+    place.file("tree/file", size=8 * MI)
+    place.file("tree/small", size=8)
+    mark, go = place / "mark", place / "go"
+    job = start(*command, "--json", "--progress", "none", "--chunk-size", "256Ki", ranks=2, env=NETWORK,
+                fault=f"op=write,rank={0 if command[0] == 'bcast' else 1},path=.part,nth=8,mark={mark},wait={go}")  # fmt: skip
+    until(mark.exists, 30, "the write")
+    moved = place.out
+    if which == "tree":
+        moved = next(path for path in place.out.iterdir() if path.is_dir() and not path.name.endswith(".stage"))
+    moved.rename(place / "elsewhere")
+    if again:
+        moved.mkdir()
+    go.touch()
+    result = job.wait(30)
+    assert result.code in (PARTIAL, DESTINATION), result
+    assert any("moved away" in error["message"] for error in result.report["errors"]), result
+    assert not again or list(moved.iterdir()) == []
+
+
+@pytest.mark.usefixtures("fault_library")
+def test_a_stripe_s_folder_that_is_moved_away(place, start):
+    place.file(size=4 * MI)
+    mark, go = place / "mark", place / "go"
+    job = start("scatter", "--json", "--progress", "none", "src/big.bin", "w%r", ranks=3, env=NETWORK,
+                fault=f"op=write,rank=1,path=share_0001,nth=2,mark={mark},wait={go}")  # fmt: skip
+    until(mark.exists, 30, "the write")
+    (place / "w1").rename(place / "elsewhere")
+    (place / "w1").mkdir()
+    go.touch()
+    result = job.wait(30)
+    assert result.code in (PARTIAL, DESTINATION) and "moved away" in result.report["errors"][0]["message"], result

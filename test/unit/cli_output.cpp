@@ -131,6 +131,7 @@ TEST(CliOutcome, SignalsDecideTheCode) {
     outcome.set_signal(signal_number);
     outcome.set_signal(9);
     EXPECT_EQ(outcome.report(0, 1).exit, exit);
+    EXPECT_NE(outcome.rendered(outcome.report(0, 1), human()).err.find("argosy clean DIR"), std::string::npos);
     command::Report result;
     result.exit = 130;
     outcome.set_result(result);

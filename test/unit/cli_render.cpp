@@ -91,6 +91,27 @@ TEST(CliRender, ErrorsAreCapped) {
   EXPECT_EQ(render(report, {}).out.substr(0, 14), "sent 3 files: ");
 }
 
+TEST(CliRender, AnInterruptedJobTellsHowItGoesOn) {
+  command::Report report;
+  report.command = "bcast";
+  report.exit = 130;
+  EXPECT_EQ(render(report, {}).err,
+            "argosy: the same command again goes on from here, and argosy clean DIR takes away what is left\n");
+  command::CommonOptions quiet;
+  quiet.quiet = true;
+  EXPECT_EQ(render(report, quiet).err, "");
+  report.command = "verify";
+  EXPECT_EQ(render(report, {}).err, "");
+  report.command = "gather";
+  EXPECT_NE(render(report, {}).err, "");
+  report.stripe.emplace();
+  EXPECT_EQ(render(report, {}).err, "");
+  report = {};
+  report.command = "bcast";
+  report.exit = 6;
+  EXPECT_EQ(render(report, {}).err, "");
+}
+
 command::Progress some_progress() { return {"transfer", 471859200, 1073741824, 0, 1}; }
 
 TEST(CliProgress, DrawsABar) {
