@@ -67,17 +67,29 @@ std::shared_ptr<const OpenFolder> open_in(const OpenFolder& above, const std::st
   return fd < 0 ? nullptr : look_at(fd);
 }
 
-std::shared_ptr<const OpenFolder> Folders::find(const std::string& path) {
+std::shared_ptr<const OpenFolder> Folders::find(const std::string& path, std::uint64_t& forgotten) {
   const std::lock_guard lock(mutex_);
+  forgotten = forgotten_;
   const auto found = by_path_.find(path);
   if (found == by_path_.end()) return nullptr;
   kept_.splice(kept_.begin(), kept_, found->second);
   return kept_.front().second;
 }
 
-void Folders::keep(const std::string& path, std::shared_ptr<const OpenFolder> folder) {
+void Folders::forget(const std::string& path) {
   const std::lock_guard lock(mutex_);
-  if (by_path_.contains(path)) return;
+  ++forgotten_;
+  const auto found = by_path_.find(path);
+  if (found == by_path_.end()) return;
+  const auto kept = found->second;
+  by_path_.erase(found);
+  kept_.erase(kept);
+}
+
+void Folders::keep(const std::string& path, std::shared_ptr<const OpenFolder> folder, std::uint64_t forgotten) {
+  const std::lock_guard lock(mutex_);
+  // What was opened before another folder took its name may be the one that had it.
+  if (forgotten != forgotten_ || by_path_.contains(path)) return;
   kept_.emplace_front(path, std::move(folder));
   by_path_.emplace(kept_.front().first, kept_.begin());
   if (kept_.size() <= kMostKept) return;
@@ -101,7 +113,8 @@ std::vector<std::string> names_in(int folder, const std::string& name) {
 
 std::shared_ptr<const OpenFolder> Folders::open(std::string_view view) {
   const std::string path(view);
-  if (auto known = find(path)) return known;
+  std::uint64_t forgotten = 0;
+  if (auto known = find(path, forgotten)) return known;
   int fd = -1;
   if (path.empty()) {
     fd = openat(base_, ".", kFlags);
@@ -115,7 +128,7 @@ std::shared_ptr<const OpenFolder> Folders::open(std::string_view view) {
   }
   if (fd < 0) return nullptr;
   auto folder = look_at(fd);
-  if (folder) keep(path, folder);
+  if (folder) keep(path, folder, forgotten);
   return folder;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -48,16 +49,19 @@ class Folders {
   // The folder `path` beneath the base; "" is the base itself. Any thread; blocks. Null, with errno set, where there is
   // none: ENOTDIR or ELOOP where a symbolic link or something else is in the way.
   std::shared_ptr<const OpenFolder> open(std::string_view path);
+  // Another folder has that name now: the next open() looks anew. Any thread.
+  void forget(const std::string& path);
   int base() const { return base_; }
 
  private:
   using Kept = std::list<std::pair<std::string, std::shared_ptr<const OpenFolder>>>;
-  std::shared_ptr<const OpenFolder> find(const std::string& path);
-  void keep(const std::string& path, std::shared_ptr<const OpenFolder> folder);
+  std::shared_ptr<const OpenFolder> find(const std::string& path, std::uint64_t& forgotten);
+  void keep(const std::string& path, std::shared_ptr<const OpenFolder> folder, std::uint64_t forgotten);
 
   int base_;
   std::mutex mutex_;
-  Kept kept_;  // the last used first
+  std::uint64_t forgotten_ = 0;  // how many have been
+  Kept kept_;                    // the last used first
   std::unordered_map<std::string_view, Kept::iterator> by_path_;
 };
 

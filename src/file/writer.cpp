@@ -268,6 +268,7 @@ void Writer::settle(Stage& stage) {
     const std::lock_guard lock(mutex_);
     finished_.failures.push_back(error.failure());
   }
+  folders_->forget(stage.path());
 }
 
 // A run that was killed may have left files beside the folder `above`.

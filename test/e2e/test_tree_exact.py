@@ -194,6 +194,26 @@ def test_new_metadata_of_names_that_the_source_has_in_common(place, send, tree):
     assert stat.S_IMODE(os.stat(place / "snapshot").st_mode) == 0o600
 
 
+def test_a_new_name_in_a_new_folder(place, send, tree):
+    """The file has new metadata too; and the folder, which is listed before the file, has enough to be filled beside itself."""
+    new = ["0", "1", "2", "3"]  # two of which are listed before the file, whichever way a folder is listed
+    for name in new[:2]:
+        (tree / name).mkdir()
+    (tree / "one").write_text("one")
+    os.link(tree / "one", tree / "two")
+    for name in new[2:]:
+        (tree / name).mkdir()
+    assert send("src/tree", "out", *[f"--exclude={name}" for name in new]).code == 0
+    for name in new:
+        for number in range(5):
+            (tree / name / f"file{number}").write_text(name)
+        os.link(tree / "one", tree / name / "link")
+    (tree / "one").chmod(0o600)
+    result = send("src/tree", "out")
+    assert result.code == 0, result
+    same(tree, place.out / "tree")
+
+
 # --- special files and links ---------------------------------------------------------------------------------------
 
 
