@@ -338,7 +338,7 @@ void Writer::look_for_journal(Target& target, const OpenFolder& folder) {
   const std::string name = leaf(target.entry.path);
   if (faccessat(folder.fd.get(), journal_name(name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
   target.folder = parent(target.entry.path);
-  target.lock.emplace(folder.fd.get(), lock_name(name), target.shown);
+  target.lock.emplace(target.folder->fd.get(), lock_name(name), target.shown);
   target.recovered = recover(folder.fd.get(), name, target.entry);
   // Of no use to anybody, it makes room.
   if (target.recovered.parts.empty()) static_cast<void>(unlinkat(folder.fd.get(), temporary_name(name).c_str(), 0));

@@ -44,8 +44,8 @@ void Writer::open_once(Target& target) {
 
 void Writer::open(Target& target) {
   if (target.stage && open_staged(target)) return;
-  // What the folder is called is another one's name as long as there is a stage.
-  target.folder = target.stage ? target.stage->folder() : parent(target.entry.path);
+  // What the folder is called is another one's name as long as there is a stage. One that holds the lock already stays.
+  if (!target.folder || target.stage) target.folder = target.stage ? target.stage->folder() : parent(target.entry.path);
   struct stat status = {};
   if (target.replaces &&
       fstatat(target.folder->fd.get(), leaf(target.entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
