@@ -7,13 +7,14 @@
 // they are linked (O_TMPFILE); others are written beside their target under a short name of their own, under a lock;
 // and where the file system has no nameless files, small ones are too.
 //
-// With Settings::fsync small files wait, whole and unseen, until one syncfs has brought some hundred of them to the
-// disk, and get their names then.
+// With Settings::fsync small files wait, whole and unseen, until one syncfs has brought some hundred of them, or those of
+// half a second, to the disk, and get their names then.
 //
 // Nothing here follows a symbolic link beneath the destination: every folder on the way is opened as one (folders.h).
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -175,6 +176,7 @@ class Writer final : public core::Sink {
   void complete(const std::shared_ptr<Target>& target, std::int64_t length, const base::Digest& digest);
   void drop(Target& target, bool stays) noexcept;
   void publish_later(const std::shared_ptr<Target>& target);
+  void publish_overdue();
   void sync_and_publish(const std::vector<std::shared_ptr<Target>>& targets);
   void sync_folders(Finished& finished) const;
   void look_for_journal(Target& target, const OpenFolder& folder);
@@ -218,6 +220,7 @@ class Writer final : public core::Sink {
   std::unordered_map<std::string, std::string> staged_;  // the names of folders to be shown, by what they have now
   std::unordered_map<std::uint64_t, std::shared_ptr<Target>> targets_;
   std::vector<std::shared_ptr<Target>> unsynced_;
+  std::chrono::steady_clock::time_point unsynced_since_;  // the first of them
   Finished finished_;  // what is found out before finish()
 };
 

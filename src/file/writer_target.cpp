@@ -168,6 +168,7 @@ void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std
   const std::shared_ptr<Target> file = target(entry);
   open_once(*file);
   write_to(*file, offset, data);
+  publish_overdue();
 }
 
 void Writer::write_to(const Target& target, std::int64_t offset, std::span<const std::byte> data) {
@@ -229,6 +230,7 @@ void Writer::put(std::uint64_t entry, std::span<const std::byte> data, const bas
     throw;
   }
   if (file->stage) settle(*file->stage);
+  publish_overdue();
 }
 
 // Its metadata, and its name.

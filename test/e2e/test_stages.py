@@ -216,6 +216,23 @@ def test_fsync_once_for_many(place, send, source):
     assert 3 <= ops.count("sync") <= 8, f"{ops.count('sync')} for {len(FOLDERS) * FILES} files"
 
 
+def test_fsync_of_small_files_does_not_wait_for_a_large_one(place, start):
+    """Killed while that is written: what came before it is in place."""
+    small = place.src / "small"
+    small.mkdir()
+    for number in range(50):
+        (small / f"{number:02}").write_bytes(data_of(1000 + number))
+    place.file("large", size=12 * MI)
+    mark = place / "mark"
+    # At this rate it takes three seconds; it is held after two.
+    job = start("send", "src/small", "src/large", "out", "--fsync", "--bwlimit", "4Mi", "--chunk-size", "256Ki", env=NETWORK,
+                fault=f"op=write,rank=1,path=.part,min=100000,nth=32,mark={mark},wait={place / 'go'}")  # fmt: skip
+    until(mark.exists, 30, "the write")
+    kill(job)
+    visible_are_right(small, place.out / "small")
+    assert len(list(visible(place.out / "small"))) == 50
+
+
 def test_fsync_that_fails(place, send, source):
     """No name is seen whose data may not be on the disk."""
     result = send("src/tree", "out", "--fsync", fault={"op": "sync", "rank": 1, "path": "/out/", "fail": "EIO", "times": "all"})
