@@ -101,6 +101,7 @@ core::Examination Writer::inspect(const core::Page& page) {
         const std::lock_guard lock(mutex_);
         refused_.emplace(name_here(told), Refused{error.failure()});
       }
+      if (told.type == Type::kFile) note_failed(name_here(told));
       if (!holds_others || settings_.only_ask) found.failures.push_back(error.failure());
     }
     base::note_activity();

@@ -21,6 +21,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -164,6 +165,7 @@ class Writer final : public core::Sink {
   Done make_other(const core::Entry& entry);
   bool other_is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
   bool would_change(const core::Entry& entry);
+  void note_failed(std::string_view path);
   bool link_is_there(const Link& link);
   void make_link(const Link& link);
   void finish_folder(const Pending& pending);
@@ -219,6 +221,7 @@ class Writer final : public core::Sink {
   std::map<std::string, Refused> refused_;
   std::unordered_map<std::string, std::string> staged_;  // the names of folders to be shown, by what they have now
   std::unordered_map<std::uint64_t, std::shared_ptr<Target>> targets_;
+  std::unordered_set<std::uint64_t> failed_files_;  // hashes of their paths: what stands there is not the source's
   std::vector<std::shared_ptr<Target>> unsynced_;
   std::chrono::steady_clock::time_point unsynced_since_;  // the first of them
   Finished finished_;  // what is found out before finish()

@@ -59,6 +59,7 @@ void Writer::sync_and_publish(const std::vector<std::shared_ptr<Target>>& target
       publish(*target);
     } catch (const base::Error& error) {
       remove_part(*target);
+      if (target->replaces) note_failed(target->entry.path);
       const std::lock_guard lock(mutex_);
       finished_.failures.push_back(error.failure());
       ++finished_.files_lost;

@@ -10,9 +10,11 @@
 #include <climits>
 #include <cstdio>
 #include <iterator>
+#include <span>
 #include <utility>
 
 #include "base/activity.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "file/temporary.h"
@@ -227,9 +229,20 @@ bool Writer::link_is_there(const Link& link) {
          first.st_ino == second.st_ino && first.st_dev == second.st_dev;
 }
 
+void Writer::note_failed(std::string_view path) {
+  const std::lock_guard lock(mutex_);
+  failed_files_.insert(base::checksum_of(std::as_bytes(std::span(path))));
+}
+
 void Writer::make_link(const Link& link) {
-  if (link_is_there(link)) return;
   const std::string shown = this->shown(link.path);
+  {
+    const std::lock_guard lock(mutex_);
+    // An older file may stand under that name: this one would become it, and may be right as it is.
+    if (failed_files_.contains(base::checksum_of(std::as_bytes(std::span(link.first)))))
+      throw base::Error(Kind::kDestination, shown, 0, "is left as it is: its other name could not be had");
+  }
+  if (link_is_there(link)) return;
   const auto from = parent(link.first);
   const auto to = parent(link.path);
   const std::string name = leaf(link.path);

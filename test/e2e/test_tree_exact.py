@@ -214,6 +214,23 @@ def test_a_new_name_in_a_new_folder(place, send, tree):
     same(tree, place.out / "tree")
 
 
+@pytest.mark.usefixtures("fault_library")
+def test_a_name_of_what_could_not_be_read(place, send, tree):
+    """An older file stands under the first name: the second, which is right, does not become it."""
+    (tree / "one").write_text("new")
+    os.link(tree / "one", tree / "two")
+    first, second = os.listdir(tree)
+    target = place.out / "tree"
+    target.mkdir(parents=True)
+    (target / first).write_text("older")
+    (target / second).write_text("new")
+    result = send("src/tree", "out", fault={"op": "read", "rank": 0, "path": "/src/tree/", "times": "all", "fail": "EIO"})
+    assert result.code == PARTIAL and (target / second).read_text() == "new", result
+    assert {os.path.basename(error["path"]) for error in result.report["errors"]} == {first, second}, result
+    assert send("src/tree", "out").code == 0
+    same(tree, target)
+
+
 # --- special files and links ---------------------------------------------------------------------------------------
 
 
