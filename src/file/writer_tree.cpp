@@ -100,6 +100,7 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
   if (!pending.made && errno != EEXIST) throw failure(shown(entry), "can't be made");
   if (pending.made) fresh_folders_.insert(entry.path);
   struct stat status = {};
+  status.st_mode = 0777U & ~mask_;
   if (!pending.made) {
     if (fstatat(above->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
       throw failure(shown(entry), "can't be looked at");
@@ -113,6 +114,7 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
     }
   }
   pending.entry = folder_metadata(entry);
+  if (!settings_.metadata.mode) pending.entry.mode = status.st_mode & 07777U;
   const Done done = pending.made ? Done::kMade : Done::kInPlace;
   pending_.push_back(std::move(pending));
   return done;
@@ -120,7 +122,9 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
 
 void Writer::lock_top(bool opens) {
   struct stat status = {};
-  if (opens && geteuid() != 0 && fstat(folder_->fd(), &status) == 0 && (status.st_mode & S_IRWXU) != S_IRWXU &&
+  if (fstat(folder_->fd(), &status) != 0) throw failure(folder_->path(), "can't be looked at");
+  top_mode_ = status.st_mode & 07777U;
+  if (opens && geteuid() != 0 && (status.st_mode & S_IRWXU) != S_IRWXU &&
       fchmod(folder_->fd(), (status.st_mode | S_IRWXU) & 07777U) != 0) {
     throw failure(folder_->path(), "can't be opened for writing");
   }
@@ -132,6 +136,7 @@ void Writer::set_top(std::uint64_t index, const core::Entry& entry) {
   pending.index = index;
   pending.entry = folder_metadata(entry);
   pending.entry.path.clear();
+  if (!settings_.metadata.mode) pending.entry.mode = top_mode_;
   pending_.push_back(std::move(pending));
 }
 
@@ -270,12 +275,9 @@ void Writer::finish_folder(const Pending& pending) {
   struct stat status = {};
   if (fstat(folder->fd.get(), &status) != 0) throw failure(shown, "fstat");
   Metadata what = settings_.metadata;
-  core::Entry entry = pending.entry;
-  if (!what.mode) {
-    entry.mode = pending.made ? 0777U & ~mask_ : status.st_mode & 07777U;
-    what.mode = true;
-  }
-  lacks(file::set_metadata(folder->fd.get(), status, entry, what, pending.made && !folder->gives_acl, shown));
+  // Made closed to others, or opened to be filled: then it gets the mode that it had, or that any new folder has.
+  if (!what.mode) what.mode = (status.st_mode & 07777U) != pending.entry.mode;
+  lacks(file::set_metadata(folder->fd.get(), status, pending.entry, what, pending.made && !folder->gives_acl, shown));
   if (settings_.fsync) unsynced_folders_.try_emplace(folder->device, folder);
 }
 

@@ -82,6 +82,22 @@ def test_a_umask_against_its_owner(place, nobody, tree, umask):
     same(tree, place.out / "tree")
 
 
+def test_no_mode_leaves_a_closed_folder_closed(place, nobody, tree):
+    (tree / "closed").mkdir()
+    (tree / "closed" / "file").write_text("file")
+    (tree / "open").mkdir()
+    give_to_nobody(place)
+    assert nobody("src/tree", "out", "--no-mode").code == 0
+    closed = place.out / "tree" / "closed"
+    closed.chmod(0o555)
+    (place.out / "tree" / "open").chmod(0o2750)
+    (tree / "closed" / "file").write_text("longer")
+    result = nobody("src/tree", "out", "--no-mode")
+    assert result.code == 0 and (closed / "file").read_text() == "longer", result
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o555
+    assert stat.S_IMODE((place.out / "tree" / "open").stat().st_mode) == 0o2750
+
+
 @root_only
 def test_a_group_that_one_may_give(place, nobody, tree):
     (tree / "file").write_text("file")
