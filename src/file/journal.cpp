@@ -64,6 +64,9 @@ std::int64_t read_at(int fd, std::int64_t at, std::span<std::byte> into) {
   return static_cast<std::int64_t>(done);
 }
 
+// It could be opened another time: that says nothing of the file.
+bool is_shortage(int error_number) { return error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM; }
+
 // A file that nobody else can write, by another name or a descriptor that is open: what this user's run has left.
 bool is_ours(int fd, struct stat& status) {
   return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() && status.st_nlink == 1 &&
@@ -299,7 +302,13 @@ Recovered recover(int folder, const std::string& name, const core::Entry& entry)
   Recovered found;
   found.journal = base::Fd(openat(folder, journal.c_str(), kFlags | O_APPEND));
   if (!found.journal.valid() && errno == ENOENT) return {};
+  const auto check_shortage = [&](const base::Fd& fd) {
+    if (!fd.valid() && is_shortage(errno))
+      throw base::system_error(Kind::kDestination, name, errno, "what an earlier run has left can't be opened");
+  };
+  check_shortage(found.journal);
   found.part = base::Fd(openat(folder, temporary_name(name).c_str(), kFlags));
+  check_shortage(found.part);
   struct stat status = {};
   std::optional<Journal::Head> head;
   if (found.journal.valid() && is_ours(found.journal.get(), status)) {
