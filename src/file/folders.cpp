@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -17,6 +18,17 @@ namespace argosy::file {
 namespace {
 
 constexpr std::size_t kMostKept = 192;
+// By all in the process.
+std::atomic<std::size_t> kept_by_all{0};
+
+// What all may keep: files, and whatever MPI has open, need descriptors too.
+std::size_t most_kept_by_all() {
+  static const std::size_t kMost = [] {
+    rlimit limit = {};
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<std::size_t>(limit.rlim_cur / 4) : kMostKept;
+  }();
+  return kMost;
+}
 constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 // One system call for the whole path, which the kernel keeps beneath `base`. -1 with errno; ENOSYS where it can't.
@@ -84,6 +96,22 @@ void Folders::forget(const std::string& path) {
   const auto kept = found->second;
   by_path_.erase(found);
   kept_.erase(kept);
+  kept_by_all.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Folders::forget_all() {
+  const std::lock_guard lock(mutex_);
+  ++forgotten_;
+  while (!kept_.empty()) forget_last();
+}
+
+Folders::~Folders() { forget_all(); }
+
+// Under the lock.
+void Folders::forget_last() {
+  by_path_.erase(kept_.back().first);
+  kept_.pop_back();
+  kept_by_all.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void Folders::keep(const std::string& path, std::shared_ptr<const OpenFolder> folder, std::uint64_t forgotten) {
@@ -92,9 +120,8 @@ void Folders::keep(const std::string& path, std::shared_ptr<const OpenFolder> fo
   if (forgotten != forgotten_ || by_path_.contains(path)) return;
   kept_.emplace_front(path, std::move(folder));
   by_path_.emplace(kept_.front().first, kept_.begin());
-  if (kept_.size() <= kMostKept) return;
-  by_path_.erase(kept_.back().first);
-  kept_.pop_back();
+  const std::size_t by_all = kept_by_all.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (kept_.size() > kMostKept || (by_all > most_kept_by_all() && kept_.size() > 1)) forget_last();
 }
 
 std::vector<std::string> names_in(int folder, const std::string& name) {

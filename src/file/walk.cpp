@@ -111,8 +111,10 @@ std::optional<core::Entry> Walk::next(std::vector<base::Failure>& failures) {
   }
   while (true) {
     if (!listing_) {
-      if (!descend(failures)) return std::nullopt;
-      continue;
+      if (descend(failures)) continue;
+      // The walks behind it need descriptors; a file that is still to be read finds its folder again.
+      folders_.forget_all();
+      return std::nullopt;
     }
     errno = 0;
     const dirent* found = readdir(listing_.get());
