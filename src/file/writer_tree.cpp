@@ -71,6 +71,20 @@ core::Entry folder_metadata(const core::Entry& entry) {
   return kept;
 }
 
+// Gives `name` a mode where it is what it is taken for: whoever owns the folder may have put a symbolic link in its place
+// meanwhile. False with errno.
+bool set_mode_at(int folder, const std::string& name, mode_t kind, mode_t mode) {
+  const base::Fd itself(openat(folder, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status = {};
+  if (!itself.valid() || fstat(itself.get(), &status) != 0) return false;
+  if ((status.st_mode & S_IFMT) != kind) {
+    errno = ELOOP;
+    return false;
+  }
+  // Such a descriptor has no mode to be set by itself.
+  return chmod(fmt::format("/proc/self/fd/{}", itself.get()).c_str(), mode) == 0;
+}
+
 bool same_time(const struct stat& status, const core::Entry& entry) { return timestamp(status.st_mtim) == entry.mtime; }
 
 // The same kind of thing that leads to the same place.
@@ -108,7 +122,7 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
       throw base::system_error(Kind::kDestination, shown(entry), ENOTDIR, "can't be replaced by a folder");
     }
     const mode_t open = status.st_mode | S_IRWXU;
-    if (open != status.st_mode && geteuid() != 0 && fchmodat(above->fd.get(), name.c_str(), open & 07777U, 0) != 0 &&
+    if (open != status.st_mode && geteuid() != 0 && !set_mode_at(above->fd.get(), name, S_IFDIR, open & 07777U) &&
         errno != EROFS) {
       throw failure(shown(entry), "can't be opened for writing");
     }
@@ -190,7 +204,7 @@ Writer::Done Writer::make_other(const core::Entry& entry) {
     if (what.attributes && (inherits || !entry.attributes.empty()))
       lacks(set_attributes_at(folder, temporary, entry.attributes, shown(entry)));
     const mode_t mode = what.mode ? mode_for(entry, uid, gid) : 0666U & ~mask_;
-    if (entry.type != Type::kSymlink && fchmodat(folder, temporary.c_str(), mode, 0) != 0)
+    if (entry.type != Type::kSymlink && !set_mode_at(folder, temporary, kind_of(entry.type), mode))
       throw failure(shown(entry), "the mode can't be set");
     const timespec times[2] = {{0, UTIME_OMIT}, to_timespec(entry.mtime)};
     if (what.times && utimensat(folder, temporary.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
