@@ -305,6 +305,8 @@ void Writer::publish(Target& target) {
     throw failure(target.shown, "can't be put in place");
   }
   target.made = false;
+  // After a power failure the part would be back, with an owner and a mode that no run goes on with.
+  if (settings_.fsync && target.journal && fsync(folder) != 0) throw failure(target.shown, "fsync of its folder");
   // Without its part it says nothing: one that stays is harmless.
   if (target.journal) static_cast<void>(unlinkat(folder, journal_name(leaf(target.entry.path)).c_str(), 0));
 }

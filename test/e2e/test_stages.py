@@ -216,6 +216,20 @@ def test_fsync_once_for_many(place, send, source):
     assert 3 <= ops.count("sync") <= 8, f"{ops.count('sync')} for {len(FOLDERS) * FILES} files"
 
 
+def test_fsync_of_a_large_file_and_its_name(place, send):
+    log = place / "log"
+    place.file("large", size=3 * MI)
+    result = send("src/large", "out", "--fsync",
+                  fault=[{"op": "sync", "rank": 1, "path": "/out", "times": "all", "log": log},
+                         {"op": "rename", "rank": 1, "path": "/out/", "times": "all", "log": log},
+                         {"op": "unlink", "rank": 1, "path": ".journal", "times": "all", "log": log}])  # fmt: skip
+    assert result.code == 0, result
+    lines = [line.split(" ", 3)[1::2] for line in log.read_text().splitlines()]
+    renamed = next(at for at, (op, _) in enumerate(lines) if op == "rename")
+    assert lines[renamed + 1][0] == "sync" and lines[renamed + 1][1].endswith("/out"), lines
+    assert lines[renamed + 2][0] == "unlink", lines
+
+
 def test_fsync_of_small_files_does_not_wait_for_a_large_one(place, start):
     """Killed while that is written: what came before it is in place."""
     small = place.src / "small"
