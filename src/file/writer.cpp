@@ -283,7 +283,7 @@ void Writer::look_for_stage(const std::string& above) {
 }
 
 void Writer::forget_left_stage() {
-  if (left_stage_) remove_left_stage(*left_stage_above_, looked_beside_);
+  if (left_stage_) remove_left_stage(*left_stage_above_, *left_stage_, looked_beside_);
   left_stage_ = left_stage_above_ = nullptr;
   looked_beside_.clear();
 }

@@ -131,6 +131,19 @@ def test_somebody_puts_something_into_it(place, start, source):
     assert leftovers(place.out) == []
 
 
+def test_another_run_finds_it_from_another_folder(place, start, send, source):
+    """The locks of the two do not meet: what the one fills is no leftover to the other."""
+    mark, go = place / "mark", place / "go"
+    first = start("send", "src", "out", env=NETWORK, fault=f"op=write,rank=1,path=.tree/,nth=30,mark={mark},wait={go}")
+    until(mark.exists, 30, "the write")
+    second = send("src/tree", "out/src")
+    go.touch()
+    result = first.wait()
+    assert second.code == 0 and result.code == 0, (second, result)
+    assert not trees.differences(source, place.out / "src" / "tree", folder_times=False)
+    assert leftovers(place.out) == []
+
+
 def test_some_of_its_files_fail(place, send, source):
     result = send("src/tree", "out",
                   fault={"op": "write", "rank": 1, "path": ".tree/", "nth": 5, "times": 3, "fail": "ENOSPC"})  # fmt: skip
