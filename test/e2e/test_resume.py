@@ -316,6 +316,17 @@ def test_publish_shows_all_at_once(place, start):
     assert leftovers(place.out) == []
 
 
+@pytest.mark.parametrize("error", ["EINVAL", "ENOSYS"])
+def test_publish_on_a_file_system_that_promises_nothing(place, send, error):
+    """NFS, for one, knows no rename that replaces nothing."""
+    source = trees.make_source(place)
+    result = send("--publish", "src/tree", "out",
+                  fault={"op": "rename", "rank": 1, "path": ".tree", "skip": ".tree/", "fail": error})  # fmt: skip
+    assert result.code == 0, result
+    assert not trees.differences(source, place.out / "tree")
+    assert leftovers(place.out) == []
+
+
 def test_publish_is_for_what_is_new(place, send):
     trees.make_source(place)
     (place.out / "tree").mkdir(parents=True)
