@@ -204,7 +204,7 @@ class Writer final : public core::Sink {
   std::unordered_map<std::string, Lock> trees_;
   std::vector<base::Fd> locked_folders_;  // trees beside which no lock can be made
   mode_t top_mode_ = 0;  // with Settings::whole: before it was opened
-  bool distrusted_ = false;
+  std::atomic<bool> distrusted_{false};
   std::unordered_set<std::uint64_t> named_folders_;  // that the manifest has named so far: hashes of their paths
   std::unordered_set<std::string> fresh_folders_;    // made by this run: nothing is in them but what it puts there
   std::vector<Pending> pending_;

@@ -341,7 +341,7 @@ void Writer::give_up(std::uint64_t entry, bool stays) noexcept {
 void Writer::drop(Target& target, bool stays) noexcept {
   if (target.replaces) note_failed(target.entry.path);
   // What an interrupt cuts short can be gone on with where there is a journal.
-  if (!target.journal || (!stays && base::interrupted() == 0)) remove_part(target);
+  if (!target.journal || distrusted_ || (!stays && base::interrupted() == 0)) remove_part(target);
   if (target.stage) settle(*target.stage);
 }
 
