@@ -72,6 +72,16 @@ void Stage::move_files(const std::string& shown) const {
     throw base::system_error(Kind::kDestination, shown, errno, "what it was filled as can't be removed");
 }
 
+Stage::Left Stage::left() const {
+  Left left;
+  struct stat status = {};
+  for (const std::string& name : names_in(folder_->fd.get())) {
+    ++left.files;
+    if (fstatat(folder_->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) left.bytes += status.st_size;
+  }
+  return left;
+}
+
 std::shared_ptr<const OpenFolder> open_left_stage(const OpenFolder& above, const std::string& path) {
   return open_locked(above, hidden_name(path));
 }

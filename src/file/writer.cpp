@@ -266,8 +266,11 @@ void Writer::settle(Stage& stage) {
   try {
     stage.show(shown(stage.path()));
   } catch (const base::Error& error) {
+    const Stage::Left left = stage.left();
     const std::lock_guard lock(mutex_);
     finished_.failures.push_back(error.failure());
+    finished_.files_lost += left.files;
+    finished_.bytes_lost += left.bytes;
   }
   folders_->forget(stage.path());
 }

@@ -165,6 +165,8 @@ def test_it_can_not_be_shown(place, send, source):
     result = send("src/tree", "out", fault={"op": "rename", "rank": 1, "path": ".tree", "fail": "EIO", "times": "all"})
     assert result.code == PARTIAL and {error["errno"] for error in result.report["errors"]} == {errno.EIO}, result
     visible_are_right(source, place.out / "tree")
+    seen = [(place.out / "tree" / path).stat().st_size for path in visible(place.out / "tree")]
+    assert (result.report["files"], result.report["bytes"]) == (len(seen), sum(seen)), result
     result = send("src/tree", "out")
     assert result.code == 0 and result.report["bytes_moved"] == 0, result
     assert not trees.differences(source, place.out / "tree")
