@@ -81,7 +81,7 @@ core::Examination Writer::inspect(const core::Page& page) {
   core::Examination found;
   found.wanted.assign(page.entries.size(), false);
   found.only_asked = settings_.only_ask;
-  check_folders(page);
+  check_names(page);
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     const core::Entry& told = page.entries[i];
     if (!told.exists()) continue;
@@ -110,15 +110,29 @@ core::Examination Writer::inspect(const core::Page& page) {
   return found;
 }
 
-// An honest manifest names each folder before what is in it. One that does not, so that a link takes a folder's place,
-// is refused before anything is made of its page.
-void Writer::check_folders(const core::Page& page) {
+// An honest manifest names each folder before what is in it, and a file before its other names. One that does not, so
+// that a link takes a folder's place, or a file that was there gets another name, is refused before anything is made of
+// its page; and so is one with names such as our own locks have. Remembered are folders, and what is in none: which
+// files there are in a folder is the manifest's to say in any case.
+void Writer::check_names(const core::Page& page) {
   const auto hash = [](std::string_view path) { return base::checksum_of(std::as_bytes(std::span(path))); };
+  const auto refuse = [](const core::Entry& entry, const char* why) {
+    throw base::Error(Kind::kIntegrity, entry.path, 0, why);
+  };
   for (const core::Entry& entry : page.entries) {
     const std::string_view above = parent_of(entry.path);
     if (!above.empty() && !named_folders_.contains(hash(above)))
-      throw base::Error(Kind::kIntegrity, entry.path, 0, "is refused: the manifest names no folder for it");
+      refuse(entry, "is refused: the manifest names no folder for it");
+    if (entry.exists() && is_own_name(name_of(entry.path))) refuse(entry, "is refused: its name is one of argosy's own");
+    if (entry.exists() && entry.type == Type::kHardLink) {
+      const std::string_view there = parent_of(entry.link);
+      const bool is_named = there.empty() ? settings_.whole || named_tops_.contains(hash(entry.link))
+                                          : named_folders_.contains(hash(there));
+      if (!is_named || is_own_name(name_of(entry.link)))
+        refuse(entry, "is refused: the manifest does not name the file that it is another name of");
+    }
     if (entry.type == Type::kFolder) named_folders_.insert(hash(entry.path));
+    if (entry.type == Type::kFile && above.empty() && !settings_.whole) named_tops_.insert(hash(entry.path));
   }
 }
 

@@ -108,6 +108,7 @@ class Writer final : public core::Sink {
     std::optional<Journal> journal;
     Recovered recovered;  // what an earlier run has written
     bool made = false;    // the file under the temporary name is ours
+    std::atomic<bool> has_holes{false};  // it may not have grown to its length by itself
     base::Fd fd;
   };
   // What a folder gets once it is filled.
@@ -142,7 +143,7 @@ class Writer final : public core::Sink {
   std::shared_ptr<const OpenFolder> parent(const std::string& path);
   bool is_in_refused_folder(const std::string& folder);
   bool counts_as_refused(const core::Entry& entry);
-  void check_folders(const core::Page& page);
+  void check_names(const core::Page& page);
   void lock_tree(const core::Entry& entry);
   void inspect_one(const core::Page& page, std::size_t at, core::Examination& found);
   bool is_journalled(const core::Entry& entry) const;
@@ -206,6 +207,7 @@ class Writer final : public core::Sink {
   mode_t top_mode_ = 0;  // with Settings::whole: before it was opened
   std::atomic<bool> distrusted_{false};
   std::unordered_set<std::uint64_t> named_folders_;  // that the manifest has named so far: hashes of their paths
+  std::unordered_set<std::uint64_t> named_tops_;     // the same of files that are in no folder
   std::unordered_set<std::string> fresh_folders_;    // made by this run: nothing is in them but what it puts there
   std::vector<Pending> pending_;
   std::vector<Link> links_;

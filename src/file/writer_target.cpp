@@ -194,6 +194,7 @@ void Writer::write_to(const Target& target, std::int64_t offset, std::span<const
 void Writer::hole(std::uint64_t entry, std::int64_t offset, std::int64_t length) {
   const std::shared_ptr<Target> file = target(entry);
   open_once(*file);
+  file->has_holes.store(true, std::memory_order_relaxed);
   leave_hole(*file, offset, length);
 }
 
@@ -235,7 +236,7 @@ void Writer::put(std::uint64_t entry, std::span<const std::byte> data, const bas
 
 // Its metadata, and its name.
 void Writer::complete(const std::shared_ptr<Target>& target, std::int64_t length, const base::Digest& digest) {
-  if (target->entry.sparse && ftruncate(target->fd.get(), length) != 0)
+  if ((target->entry.sparse || target->has_holes.load(std::memory_order_relaxed)) && ftruncate(target->fd.get(), length) != 0)
     throw failure(target->shown, "can't be written");
   if (settings_.read_back) read_back(*target, length, digest);
   // Before it is somebody else's, or others may write it: then it is none that an interrupted run goes on with.
