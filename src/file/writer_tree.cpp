@@ -161,7 +161,11 @@ bool Writer::other_is_in_place(const core::Entry& entry, const OpenFolder& paren
   if (!same_owner(status, entry, what)) return false;
   if (entry.type != Type::kSymlink && !same_mode(status, entry, what)) return false;
   if (!what.attributes || !may_have_attributes(entry.type)) return true;
-  return same_attributes(read_attributes(parent.fd.get(), name, shown(entry)), entry.attributes);
+  try {
+    return same_attributes(read_attributes(parent.fd.get(), name, shown(entry)), entry.attributes);
+  } catch (const base::Error&) {
+    return false;  // it is made anew, and whoever sets them says why they can't be had
+  }
 }
 
 Writer::Done Writer::make_other(const core::Entry& entry) {
