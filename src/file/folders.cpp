@@ -79,7 +79,7 @@ std::shared_ptr<const OpenFolder> open_in(const OpenFolder& above, const std::st
   return fd < 0 ? nullptr : look_at(fd);
 }
 
-std::shared_ptr<const OpenFolder> Folders::find(const std::string& path, std::uint64_t& forgotten) {
+std::shared_ptr<const OpenFolder> Folders::find(std::string_view path, std::uint64_t& forgotten) {
   const std::lock_guard lock(mutex_);
   forgotten = forgotten_;
   const auto found = by_path_.find(path);
@@ -138,6 +138,25 @@ std::vector<std::string> names_in(int folder, const std::string& name) {
   return names;
 }
 
+// Where one call can't do it: a name at a time, from the nearest folder above that is kept. -1 with errno.
+int Folders::open_by_names(std::string_view path) {
+  std::shared_ptr<const OpenFolder> nearest;
+  std::string_view above = parent_of(path);
+  for (std::uint64_t forgotten = 0; !above.empty(); above = parent_of(above)) {
+    if ((nearest = find(above, forgotten))) break;
+  }
+  if (nearest) path.remove_prefix(above.size() + 1);
+  base::Fd last;
+  while (true) {
+    const int here = last.valid() ? last.get() : nearest ? nearest->fd.get() : base_;
+    const std::size_t slash = path.find('/');
+    base::Fd next(openat(here, std::string(path.substr(0, slash)).c_str(), kFlags));
+    if (!next.valid() || slash == std::string_view::npos) return next.release();
+    last = std::move(next);
+    path.remove_prefix(slash + 1);
+  }
+}
+
 std::shared_ptr<const OpenFolder> Folders::open(std::string_view view) {
   const std::string path(view);
   std::uint64_t forgotten = 0;
@@ -147,11 +166,7 @@ std::shared_ptr<const OpenFolder> Folders::open(std::string_view view) {
     fd = openat(base_, ".", kFlags);
   } else {
     fd = open_beneath(base_, path);
-    if (fd < 0 && errno == ENOSYS) {
-      const auto parent = open(parent_of(path));
-      if (!parent) return nullptr;
-      fd = openat(parent->fd.get(), std::string(name_of(path)).c_str(), kFlags);
-    }
+    if (fd < 0 && errno == ENOSYS) fd = open_by_names(view);
   }
   if (fd < 0) return nullptr;
   auto folder = look_at(fd);

@@ -59,7 +59,8 @@ class Folders {
 
  private:
   using Kept = std::list<std::pair<std::string, std::shared_ptr<const OpenFolder>>>;
-  std::shared_ptr<const OpenFolder> find(const std::string& path, std::uint64_t& forgotten);
+  std::shared_ptr<const OpenFolder> find(std::string_view path, std::uint64_t& forgotten);
+  int open_by_names(std::string_view path);
   void forget_last();
   void keep(const std::string& path, std::shared_ptr<const OpenFolder> folder, std::uint64_t forgotten);
 
