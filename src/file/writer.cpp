@@ -414,8 +414,11 @@ bool Writer::has_other_names(const core::Page& page, const core::Entry& entry, c
 // The data is in place; what else has changed is set without moving it.
 void Writer::renew_metadata(const core::Entry& entry, const OpenFolder& parent, struct stat status) {
   const mode_t mode = status.st_mode & 07777U;
+  const std::pair was(status.st_dev, status.st_ino);
   const base::Fd fd = open_in_place(parent.fd.get(), leaf(entry.path));
   if (!fd.valid() || fstat(fd.get(), &status) != 0) throw failure(shown(entry), "its metadata can't be set");
+  if (std::pair(status.st_dev, status.st_ino) != was)
+    throw base::Error(Kind::kDestination, shown(entry), 0, "is another file by now: its metadata is not set");
   core::Entry told = entry;
   Metadata what = settings_.metadata;
   if (!what.mode && (status.st_mode & 07777U) != mode) {

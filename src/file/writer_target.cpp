@@ -297,6 +297,9 @@ void Writer::publish(Target& target) {
   if (target.temporary.empty()) link_nameless(target);
   // A network file system may report a failed write only here.
   if (const int error_number = target.fd.close(); error_number != 0) {
+    // It may have its name already, which no other file had.
+    if (target.temporary.empty())
+      static_cast<void>(unlinkat(target.folder->fd.get(), leaf(target.entry.path).c_str(), 0));
     throw base::system_error(Kind::kDestination, target.shown, error_number, "closing failed");
   }
   if (is_staged(target)) target.made = false;

@@ -259,6 +259,16 @@ def test_a_name_of_what_could_not_be_read(place, send, tree):
     same(tree, target)
 
 
+@pytest.mark.usefixtures("fault_library")
+def test_a_close_that_fails_after_the_name_was_given(place, send, tree):
+    for name in ("one", "two"):
+        (tree / name).write_text(name)
+    result = send("src/tree", "out", fault={"op": "close", "rank": 1, "path": "/out/tree/#", "fail": "EIO"})
+    assert result.code == PARTIAL and [error["errno"] for error in result.report["errors"]] == [errno.EIO], result
+    failed = os.path.basename(result.report["errors"][0]["path"])
+    assert os.listdir(place.out / "tree") == [name for name in ("one", "two") if name != failed]
+
+
 # --- special files and links ---------------------------------------------------------------------------------------
 
 
