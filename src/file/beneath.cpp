@@ -89,7 +89,8 @@ std::string Folder::shown(const std::string& name) const {
 }
 
 void Folder::sync() const {
-  // The names of folders that were made are in those above, which may not be open to us: on the same file system, though.
+  // The names of folders that were made are in those above, which may not be open to us: on the same file system,
+  // though.
   const bool failed = made_.empty() ? fsync(fd_.get()) != 0 : syncfs(fd_.get()) != 0;
   if (failed) throw base::system_error(Kind::kDestination, path_, errno, "fsync of the folder");
 }

@@ -1,5 +1,6 @@
-// Open folders beneath a base, by path: a bounded number of descriptors in a process however many folders and bases there
-// are, and never a symbolic link on the way. Paths may be longer than the kernel takes (PATH_MAX): those are walked a name at a time.
+// Open folders beneath a base, by path: a bounded number of descriptors in a process however many folders and bases
+// there are, and never a symbolic link on the way. Paths may be longer than the kernel takes (PATH_MAX): those are
+// walked a name at a time.
 #pragma once
 
 #include <cstddef>

@@ -3,8 +3,8 @@
 // there. Every name is whole when it is seen, and no file needs a link or a rename of its own, which costs as much as
 // writing its data does.
 //
-// A run holds the kernel's lock (flock) of such a folder, which is how another one, whose locks lie elsewhere, knows it from
-// a leftover: it may have been told of the same tree beneath another folder.
+// A run holds the kernel's lock (flock) of such a folder, which is how another one, whose locks lie elsewhere, knows it
+// from a leftover: it may have been told of the same tree beneath another folder.
 //
 // A run that is killed leaves such a folder beside the empty one. What is whole in it has the source's size and time
 // and is taken over by the next run (Writer::rescue); the rest goes.
@@ -52,10 +52,11 @@ class Stage {
   std::atomic<int> awaited_{1};
 };
 
-// What an earlier run has left beside the folder `path` in `above`, locked for as long as it is open; null where there is
-// nothing, or another run is at it.
+// What an earlier run has left beside the folder `path` in `above`, locked for as long as it is open; null where there
+// is nothing, or another run is at it.
 std::shared_ptr<const OpenFolder> open_left_stage(const OpenFolder& above, const std::string& path);
-// Takes away `stage`, which is such a one, with what is in it. As far as that is possible: `clean` knows it by its name.
+// Takes away `stage`, which is such a one, with what is in it. As far as that is possible: `clean` knows it by its
+// name.
 void remove_left_stage(const OpenFolder& above, const OpenFolder& stage, const std::string& path);
 
 }  // namespace argosy::file

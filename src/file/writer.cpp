@@ -123,7 +123,8 @@ void Writer::check_names(const core::Page& page) {
     const std::string_view above = parent_of(entry.path);
     if (!above.empty() && !named_folders_.contains(hash(above)))
       refuse(entry, "is refused: the manifest names no folder for it");
-    if (entry.exists() && is_own_name(name_of(entry.path))) refuse(entry, "is refused: its name is one of argosy's own");
+    if (entry.exists() && is_own_name(name_of(entry.path)))
+      refuse(entry, "is refused: its name is one of argosy's own");
     if (entry.exists() && entry.type == Type::kHardLink) {
       const std::string_view there = parent_of(entry.link);
       const bool is_named = there.empty() ? settings_.whole || named_tops_.contains(hash(entry.link))

@@ -7,8 +7,8 @@
 // they are linked (O_TMPFILE); others are written beside their target under a short name of their own, under a lock;
 // and where the file system has no nameless files, small ones are too.
 //
-// With Settings::fsync small files wait, whole and unseen, until one syncfs has brought some hundred of them, or those of
-// half a second, to the disk, and get their names then.
+// With Settings::fsync small files wait, whole and unseen, until one syncfs has brought some hundred of them, or those
+// of half a second, to the disk, and get their names then.
 //
 // Nothing here follows a symbolic link beneath the destination: every folder on the way is opened as one (folders.h).
 #pragma once
@@ -106,8 +106,8 @@ class Writer final : public core::Sink {
     std::shared_ptr<const OpenFolder> folder;
     std::optional<Lock> lock;
     std::optional<Journal> journal;
-    Recovered recovered;  // what an earlier run has written
-    bool made = false;    // the file under the temporary name is ours
+    Recovered recovered;                 // what an earlier run has written
+    bool made = false;                   // the file under the temporary name is ours
     std::atomic<bool> has_holes{false};  // it may not have grown to its length by itself
     base::Fd fd;
   };
@@ -204,7 +204,7 @@ class Writer final : public core::Sink {
   std::atomic<bool> no_nameless_{false};  // the file system can't
   std::unordered_map<std::string, Lock> trees_;
   std::vector<base::Fd> locked_folders_;  // trees beside which no lock can be made
-  mode_t top_mode_ = 0;  // with Settings::whole: before it was opened
+  mode_t top_mode_ = 0;                   // with Settings::whole: before it was opened
   std::atomic<bool> distrusted_{false};
   std::unordered_set<std::uint64_t> named_folders_;  // that the manifest has named so far: hashes of their paths
   std::unordered_set<std::uint64_t> named_tops_;     // the same of files that are in no folder
@@ -227,7 +227,7 @@ class Writer final : public core::Sink {
   std::unordered_set<std::uint64_t> failed_files_;  // hashes of their paths: what stands there is not the source's
   std::vector<std::shared_ptr<Target>> unsynced_;
   std::chrono::steady_clock::time_point unsynced_since_;  // the first of them
-  Finished finished_;  // what is found out before finish()
+  Finished finished_;                                     // what is found out before finish()
 };
 
 }  // namespace argosy::file

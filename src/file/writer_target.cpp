@@ -236,7 +236,8 @@ void Writer::put(std::uint64_t entry, std::span<const std::byte> data, const bas
 
 // Its metadata, and its name.
 void Writer::complete(const std::shared_ptr<Target>& target, std::int64_t length, const base::Digest& digest) {
-  if ((target->entry.sparse || target->has_holes.load(std::memory_order_relaxed)) && ftruncate(target->fd.get(), length) != 0)
+  if ((target->entry.sparse || target->has_holes.load(std::memory_order_relaxed)) &&
+      ftruncate(target->fd.get(), length) != 0)
     throw failure(target->shown, "can't be written");
   if (settings_.read_back) read_back(*target, length, digest);
   // Before it is somebody else's, or others may write it: then it is none that an interrupted run goes on with.

@@ -71,8 +71,8 @@ core::Entry folder_metadata(const core::Entry& entry) {
   return kept;
 }
 
-// Gives `name` a mode where it is what it is taken for: whoever owns the folder may have put a symbolic link in its place
-// meanwhile. False with errno.
+// Gives `name` a mode where it is what it is taken for: whoever owns the folder may have put a symbolic link in its
+// place meanwhile. False with errno.
 bool set_mode_at(int folder, const std::string& name, mode_t kind, mode_t mode) {
   const base::Fd itself(openat(folder, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat status = {};
