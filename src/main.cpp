@@ -1,9 +1,11 @@
 // argosy moves files between the nodes of a cluster over MPI. This file is the list of what a process of it does: read
 // the command line, find out who started it, and then either start the job and watch over it, or be one of its ranks.
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -32,12 +34,25 @@ namespace {
 constexpr std::chrono::seconds kRankZeroEndsIt(3);
 constexpr int kUsageExit = static_cast<int>(base::Kind::kUsage);
 
+// As many descriptors as this process may have: shells give few by default, for programs that use select(2).
+void raise_descriptor_limit() {
+  constexpr rlim_t kMost = 1 << 20;
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t most = std::min(limit.rlim_max, kMost);
+  if (limit.rlim_cur >= most) return;
+  limit.rlim_cur = most;
+  // Where it can't be raised, fewer folders are kept open.
+  static_cast<void>(setrlimit(RLIMIT_NOFILE, &limit));
+}
+
 // One rank of the job, from MPI's start to its end. Does not return.
 [[noreturn]] void run_rank(const command::Options& options, const cli::Launch& launch) {
   const bool supervised = !launch.channel.empty();
   // A launcher that our supervisor had to kill must not leave ranks behind; failing that, they end by the stall
   // timeout.
   if (supervised) static_cast<void>(prctl(PR_SET_PDEATHSIG, static_cast<unsigned long>(SIGKILL), 0UL, 0UL, 0UL));
+  raise_descriptor_limit();
   std::unique_ptr<cli::Console> console;
   std::optional<mpi::Session> session;
   try {

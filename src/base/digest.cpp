@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <new>
 
 #if defined(__x86_64__)
@@ -47,10 +46,7 @@ Digest digest_of_zeros(std::int64_t offset, std::int64_t length) {
 }
 
 Digest close_digest(const Digest& sum, std::int64_t length) {
-  std::array<std::uint64_t, 3> fields = {sum.low, sum.high, static_cast<std::uint64_t>(length)};
-  if constexpr (std::endian::native == std::endian::big) {
-    for (std::uint64_t& field : fields) field = __builtin_bswap64(field);
-  }
+  const std::array<std::uint64_t, 3> fields = {sum.low, sum.high, static_cast<std::uint64_t>(length)};
   const XXH128_hash_t hash = XXH3_128bits(fields.data(), sizeof fields);
   return {hash.low64, hash.high64};
 }

@@ -51,27 +51,33 @@ std::uint32_t Stripe::worker_of(const Cell& cell) const {
   return workers_[static_cast<std::size_t>(nth % count)];
 }
 
-std::uint64_t Stripe::position_of(const Cell& cell) const {
+// How many chunks of the first `groups` groups, which are full, the worker has that is the nth.
+std::int64_t Stripe::dealt(std::int64_t nth, std::int64_t groups) const {
   // A worker has at most one chunk of a group, and of which groups it has one repeats itself.
   const auto count = static_cast<std::int64_t>(workers_.size());
-  const std::int64_t nth = (cell.group * data_ + cell.index) % count;
   const std::int64_t period = count / std::gcd(count, static_cast<std::int64_t>(data_));
-  const auto in = [&](std::int64_t groups) {
+  const auto in = [&](std::int64_t first) {
     std::int64_t sum = 0;
-    for (std::int64_t group = 0; group < groups; ++group) {
+    for (std::int64_t group = 0; group < first; ++group) {
       const std::int64_t index = ((nth - group * data_) % count + count) % count;
       sum += index < width() ? 1 : 0;
     }
     return sum;
   };
-  return static_cast<std::uint64_t>(cell.group / period * in(period) + in(cell.group % period));
+  return groups / period * in(period) + in(groups % period);
+}
+
+std::uint64_t Stripe::position_of(const Cell& cell) const {
+  const std::int64_t nth = (cell.group * data_ + cell.index) % static_cast<std::int64_t>(workers_.size());
+  return static_cast<std::uint64_t>(dealt(nth, cell.group));
 }
 
 std::int64_t Stripe::bytes_of(std::uint32_t worker) const {
-  // Where groups are as wide as there are workers, each but the last gives everybody one whole chunk.
-  const bool even = width() == static_cast<int>(workers_.size()) && groups_ > 0;
-  std::int64_t bytes = even ? (groups_ - 1) * chunk_size_ : 0;
-  for (std::int64_t row = even ? first_row(groups_ - 1) : 0; row < rows(); ++row) {
+  const auto found = std::find(workers_.begin(), workers_.end(), worker);
+  if (found == workers_.end() || groups_ == 0) return 0;
+  // The chunks of each group but the last are whole.
+  std::int64_t bytes = dealt(found - workers_.begin(), groups_ - 1) * chunk_size_;
+  for (std::int64_t row = first_row(groups_ - 1); row < rows(); ++row) {
     const Cell one = cell(row);
     if (worker_of(one) == worker) bytes += one.length;
   }

@@ -68,6 +68,8 @@ class Stripe {
   std::int64_t bytes_of(std::uint32_t worker) const;
 
  private:
+  std::int64_t dealt(std::int64_t nth, std::int64_t groups) const;
+
   std::int64_t size_;
   std::int64_t chunk_size_;
   std::vector<std::uint32_t> workers_;

@@ -24,7 +24,7 @@ namespace {
 using base::Kind;
 
 // `path` without its last component; "/" and "." at the end of the way up.
-std::string parent_of(const std::string& path) {
+std::string folder_above(const std::string& path) {
   const std::size_t end = path.find_last_not_of('/');
   if (end == std::string::npos) return "/";
   const std::size_t slash = path.rfind('/', end);
@@ -46,7 +46,7 @@ std::vector<std::string> missing_folders(const std::string& path, std::string& e
     }
     if (errno != ENOENT) throw base::system_error(Kind::kDestination, existing, errno, "can't be the destination");
     missing.push_back(existing);
-    existing = parent_of(existing);
+    existing = folder_above(existing);
   }
 }
 
@@ -89,7 +89,10 @@ std::string Folder::shown(const std::string& name) const {
 }
 
 void Folder::sync() const {
-  if (fsync(fd_.get()) != 0) throw base::system_error(Kind::kDestination, path_, errno, "fsync of the folder");
+  // The names of folders that were made are in those above, which may not be open to us: on the same file system,
+  // though.
+  const bool failed = made_.empty() ? fsync(fd_.get()) != 0 : syncfs(fd_.get()) != 0;
+  if (failed) throw base::system_error(Kind::kDestination, path_, errno, "fsync of the folder");
 }
 
 void Folder::check_path() const {

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
+#include "file/disk.h"
 
 namespace argosy::file {
 
@@ -40,16 +41,9 @@ base::Fd open_file(const Place& place, const std::string& shown) {
 }
 
 std::size_t read_at(int fd, std::span<std::byte> into, std::int64_t offset, const std::string& shown) {
-  std::size_t done = 0;
-  while (done < into.size()) {
-    const auto rest = into.subspan(done);
-    const ssize_t got = pread(fd, rest.data(), rest.size(), offset + static_cast<off_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw base::system_error(Kind::kSource, shown, errno, "reading failed");
-    if (got == 0) break;
-    done += static_cast<std::size_t>(got);
-  }
-  return done;
+  const std::int64_t got = read_up_to(fd, offset, into);
+  if (got < 0) throw base::system_error(Kind::kSource, shown, errno, "reading failed");
+  return static_cast<std::size_t>(got);
 }
 
 // Where the next data begins, `end` where there is none, `offset` where the file system can't tell.

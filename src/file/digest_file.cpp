@@ -11,11 +11,11 @@
 #include <string_view>
 #include <vector>
 
-#include "base/activity.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
 #include "base/sha256.h"
+#include "file/disk.h"
 
 namespace argosy::file {
 
@@ -26,17 +26,9 @@ std::optional<base::Digest> digest_of_fd(int fd, std::int64_t length) {
   while (offset < length) {
     if (base::interrupted() != 0) return std::nullopt;
     const auto part = std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, length - offset)));
-    std::size_t done = 0;
-    while (done < part.size()) {
-      const auto rest = part.subspan(done);
-      const ssize_t got = pread(fd, rest.data(), rest.size(), offset + static_cast<off_t>(done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return std::nullopt;
-      done += static_cast<std::size_t>(got);
-    }
+    if (read_up_to(fd, offset, part) != static_cast<std::int64_t>(part.size())) return std::nullopt;
     sum += base::digest_of(part, offset);
     offset += static_cast<std::int64_t>(part.size());
-    base::note_activity();
   }
   return base::close_digest(sum, length);
 }
@@ -75,17 +67,9 @@ OpenedForDigest::OpenedForDigest(const std::string& path, const std::string& sho
 
 std::size_t OpenedForDigest::read(std::span<std::byte> into, std::int64_t offset) const {
   if (base::interrupted() != 0) throw base::Error(base::Kind::kSource, shown_, EINTR, "reading was interrupted");
-  std::size_t done = 0;
-  while (done < into.size()) {
-    const auto rest = into.subspan(done);
-    const ssize_t got = pread(fd_.get(), rest.data(), rest.size(), offset + static_cast<off_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw base::system_error(base::Kind::kSource, shown_, errno, "reading failed");
-    if (got == 0) break;
-    done += static_cast<std::size_t>(got);
-  }
-  base::note_activity();
-  return done;
+  const std::int64_t got = read_up_to(fd_.get(), offset, into);
+  if (got < 0) throw base::system_error(base::Kind::kSource, shown_, errno, "reading failed");
+  return static_cast<std::size_t>(got);
 }
 
 base::Digest OpenedForDigest::sum(std::int64_t offset, std::int64_t length) const {

@@ -17,6 +17,8 @@ base::Fd open_long(const std::string& path);
 // Of the first `length` bytes of what `fd` refers to. Blocks. Nothing where they can't be read, are fewer, or the job
 // is asked to stop.
 std::optional<base::Digest> digest_of_fd(int fd, std::int64_t length);
+// The same of the file at `path`.
+std::optional<base::Digest> digest_of_file(const std::string& path, std::int64_t length);
 
 // A file that is opened to be digested. Errors are base::Error (kSource) about `shown`: it can't be read, or is not of
 // the size that was announced. Blocks.
@@ -36,8 +38,5 @@ class OpenedForDigest {
   std::string shown_;
   base::Fd fd_;
 };
-
-// The same by name.
-std::optional<base::Digest> digest_of_file(const std::string& path, std::int64_t length);
 
 }  // namespace argosy::file

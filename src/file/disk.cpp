@@ -14,6 +14,19 @@ namespace argosy::file {
 
 using base::Kind;
 
+std::int64_t read_up_to(int fd, std::int64_t offset, std::span<std::byte> into) {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const ssize_t got = pread(fd, into.data() + done, into.size() - done, offset + static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return -1;
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+    base::note_activity();
+  }
+  return static_cast<std::int64_t>(done);
+}
+
 void write_at(int fd, std::int64_t offset, std::span<const std::byte> data, const std::string& shown) {
   while (!data.empty()) {
     const ssize_t put = pwrite(fd, data.data(), data.size(), offset);

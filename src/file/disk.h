@@ -1,5 +1,5 @@
-// What the writers of this room do with descriptors, in one place. All block, and throw base::Error (kDestination) that
-// calls the file `shown`.
+// What is done with descriptors in this room, in one place. All block; what writes throws base::Error (kDestination)
+// that calls the file `shown`.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,10 @@
 #include "base/fd.h"
 
 namespace argosy::file {
+
+// Fills `into` from `offset` on, less at the file's end: how much that was. Negative, with errno, where it can't be
+// read.
+std::int64_t read_up_to(int fd, std::int64_t offset, std::span<std::byte> into);
 
 // All of `data` at `offset`.
 void write_at(int fd, std::int64_t offset, std::span<const std::byte> data, const std::string& shown);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -17,6 +18,17 @@ namespace argosy::file {
 namespace {
 
 constexpr std::size_t kMostKept = 192;
+// By all in the process.
+std::atomic<std::size_t> kept_by_all{0};
+
+// What all may keep: files, and whatever MPI has open, need descriptors too.
+std::size_t most_kept_by_all() {
+  static const std::size_t kMost = [] {
+    rlimit limit = {};
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<std::size_t>(limit.rlim_cur / 4) : kMostKept;
+  }();
+  return kMost;
+}
 constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 // One system call for the whole path, which the kernel keeps beneath `base`. -1 with errno; ENOSYS where it can't.
@@ -67,22 +79,49 @@ std::shared_ptr<const OpenFolder> open_in(const OpenFolder& above, const std::st
   return fd < 0 ? nullptr : look_at(fd);
 }
 
-std::shared_ptr<const OpenFolder> Folders::find(const std::string& path) {
+std::shared_ptr<const OpenFolder> Folders::find(std::string_view path, std::uint64_t& forgotten) {
   const std::lock_guard lock(mutex_);
+  forgotten = forgotten_;
   const auto found = by_path_.find(path);
   if (found == by_path_.end()) return nullptr;
   kept_.splice(kept_.begin(), kept_, found->second);
   return kept_.front().second;
 }
 
-void Folders::keep(const std::string& path, std::shared_ptr<const OpenFolder> folder) {
+void Folders::forget(const std::string& path) {
   const std::lock_guard lock(mutex_);
-  if (by_path_.contains(path)) return;
-  kept_.emplace_front(path, std::move(folder));
-  by_path_.emplace(kept_.front().first, kept_.begin());
-  if (kept_.size() <= kMostKept) return;
+  ++forgotten_;
+  const auto found = by_path_.find(path);
+  if (found == by_path_.end()) return;
+  const auto kept = found->second;
+  by_path_.erase(found);
+  kept_.erase(kept);
+  kept_by_all.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Folders::forget_all() {
+  const std::lock_guard lock(mutex_);
+  ++forgotten_;
+  while (!kept_.empty()) forget_last();
+}
+
+Folders::~Folders() { forget_all(); }
+
+// Under the lock.
+void Folders::forget_last() {
   by_path_.erase(kept_.back().first);
   kept_.pop_back();
+  kept_by_all.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Folders::keep(const std::string& path, std::shared_ptr<const OpenFolder> folder, std::uint64_t forgotten) {
+  const std::lock_guard lock(mutex_);
+  // What was opened before another folder took its name may be the one that had it.
+  if (forgotten != forgotten_ || by_path_.contains(path)) return;
+  kept_.emplace_front(path, std::move(folder));
+  by_path_.emplace(kept_.front().first, kept_.begin());
+  const std::size_t by_all = kept_by_all.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (kept_.size() > kMostKept || (by_all > most_kept_by_all() && kept_.size() > 1)) forget_last();
 }
 
 std::vector<std::string> names_in(int folder, const std::string& name) {
@@ -99,23 +138,39 @@ std::vector<std::string> names_in(int folder, const std::string& name) {
   return names;
 }
 
+// Where one call can't do it: a name at a time, from the nearest folder above that is kept. -1 with errno.
+int Folders::open_by_names(std::string_view path) {
+  std::shared_ptr<const OpenFolder> nearest;
+  std::string_view above = parent_of(path);
+  for (std::uint64_t forgotten = 0; !above.empty(); above = parent_of(above)) {
+    if ((nearest = find(above, forgotten))) break;
+  }
+  if (nearest) path.remove_prefix(above.size() + 1);
+  base::Fd last;
+  while (true) {
+    const int here = last.valid() ? last.get() : nearest ? nearest->fd.get() : base_;
+    const std::size_t slash = path.find('/');
+    base::Fd next(openat(here, std::string(path.substr(0, slash)).c_str(), kFlags));
+    if (!next.valid() || slash == std::string_view::npos) return next.release();
+    last = std::move(next);
+    path.remove_prefix(slash + 1);
+  }
+}
+
 std::shared_ptr<const OpenFolder> Folders::open(std::string_view view) {
   const std::string path(view);
-  if (auto known = find(path)) return known;
+  std::uint64_t forgotten = 0;
+  if (auto known = find(path, forgotten)) return known;
   int fd = -1;
   if (path.empty()) {
     fd = openat(base_, ".", kFlags);
   } else {
     fd = open_beneath(base_, path);
-    if (fd < 0 && errno == ENOSYS) {
-      const auto parent = open(parent_of(path));
-      if (!parent) return nullptr;
-      fd = openat(parent->fd.get(), std::string(name_of(path)).c_str(), kFlags);
-    }
+    if (fd < 0 && errno == ENOSYS) fd = open_by_names(view);
   }
   if (fd < 0) return nullptr;
   auto folder = look_at(fd);
-  if (folder) keep(path, folder);
+  if (folder) keep(path, folder, forgotten);
   return folder;
 }
 

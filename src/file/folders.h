@@ -1,8 +1,10 @@
-// Open folders beneath a base, by path: a bounded number of descriptors however many folders there are, and never a
-// symbolic link on the way. Paths may be longer than the kernel takes (PATH_MAX): those are walked a name at a time.
+// Open folders beneath a base, by path: a bounded number of descriptors in a process however many folders and bases
+// there are, and never a symbolic link on the way. Paths may be longer than the kernel takes (PATH_MAX): those are
+// walked a name at a time.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -44,20 +46,29 @@ class Folders {
  public:
   // `base` is open for as long as this lives.
   explicit Folders(int base) : base_(base) {}
+  ~Folders();
+  Folders(const Folders&) = delete;
+  Folders& operator=(const Folders&) = delete;
 
   // The folder `path` beneath the base; "" is the base itself. Any thread; blocks. Null, with errno set, where there is
   // none: ENOTDIR or ELOOP where a symbolic link or something else is in the way.
   std::shared_ptr<const OpenFolder> open(std::string_view path);
+  // Another folder has that name now: the next open() looks anew. Any thread.
+  void forget(const std::string& path);
+  void forget_all();
   int base() const { return base_; }
 
  private:
   using Kept = std::list<std::pair<std::string, std::shared_ptr<const OpenFolder>>>;
-  std::shared_ptr<const OpenFolder> find(const std::string& path);
-  void keep(const std::string& path, std::shared_ptr<const OpenFolder> folder);
+  std::shared_ptr<const OpenFolder> find(std::string_view path, std::uint64_t& forgotten);
+  int open_by_names(std::string_view path);
+  void forget_last();
+  void keep(const std::string& path, std::shared_ptr<const OpenFolder> folder, std::uint64_t forgotten);
 
   int base_;
   std::mutex mutex_;
-  Kept kept_;  // the last used first
+  std::uint64_t forgotten_ = 0;  // how many have been
+  Kept kept_;                    // the last used first
   std::unordered_map<std::string_view, Kept::iterator> by_path_;
 };
 

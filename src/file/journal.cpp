@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "file/disk.h"
 #include "file/folders.h"
 #include "file/temporary.h"
 
@@ -51,17 +52,9 @@ void append_all(int fd, std::span<const std::byte> bytes, const std::string& sho
   }
 }
 
-// Up to `into`'s length, less at the file's end; negative where it can't be read.
-std::int64_t read_at(int fd, std::int64_t at, std::span<std::byte> into) {
-  std::size_t done = 0;
-  while (done < into.size()) {
-    const ssize_t got = pread(fd, into.data() + done, into.size() - done, at + static_cast<off_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return -1;
-    if (got == 0) break;
-    done += static_cast<std::size_t>(got);
-  }
-  return static_cast<std::int64_t>(done);
+// It could be opened another time: that says nothing of the file.
+bool is_shortage(int error_number) {
+  return error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM;
 }
 
 // A file that nobody else can write, by another name or a descriptor that is open: what this user's run has left.
@@ -80,7 +73,7 @@ std::optional<std::vector<core::Part>> read_parts(int fd, const Journal::Record&
     if (base::interrupted() != 0) throw base::Error(Kind::kDestination, shown, EINTR, "reading was interrupted");
     const std::int64_t length = std::min(base::kLeafSize, record.range.end - at);
     const auto bytes = std::span(leaf).first(static_cast<std::size_t>(length));
-    if (read_at(fd, at, bytes) != length) return std::nullopt;
+    if (read_up_to(fd, at, bytes) != length) return std::nullopt;
     const base::Digest digest = base::digest_of(bytes, at);
     sum += digest;
     if (parts.empty() || at % most == 0) {
@@ -123,7 +116,7 @@ void read_records(Recovered& found, std::int64_t part_bytes, const core::Entry& 
   std::map<std::int64_t, core::Part> parts;
   std::vector<std::byte> block(Journal::kRecordBytes * 1024);
   while (true) {
-    const std::int64_t got = read_at(found.journal.get(), found.bytes, block);
+    const std::int64_t got = read_up_to(found.journal.get(), found.bytes, block);
     for (std::size_t at = 0; at + Journal::kRecordBytes <= block.size(); at += Journal::kRecordBytes) {
       const auto bytes = std::span(block).subspan(at, Journal::kRecordBytes);
       const bool has_come = static_cast<std::int64_t>(at + Journal::kRecordBytes) <= got;
@@ -299,14 +292,20 @@ Recovered recover(int folder, const std::string& name, const core::Entry& entry)
   Recovered found;
   found.journal = base::Fd(openat(folder, journal.c_str(), kFlags | O_APPEND));
   if (!found.journal.valid() && errno == ENOENT) return {};
+  const auto check_shortage = [&](const base::Fd& fd) {
+    if (!fd.valid() && is_shortage(errno))
+      throw base::system_error(Kind::kDestination, name, errno, "what an earlier run has left can't be opened");
+  };
+  check_shortage(found.journal);
   found.part = base::Fd(openat(folder, temporary_name(name).c_str(), kFlags));
+  check_shortage(found.part);
   struct stat status = {};
   std::optional<Journal::Head> head;
   if (found.journal.valid() && is_ours(found.journal.get(), status)) {
     // Killed before its head was written: no damage, and the next one replaces it.
     if (status.st_size == 0) return {};
     std::vector<std::byte> bytes(Journal::kLongestHead);
-    const std::int64_t got = read_at(found.journal.get(), 0, bytes);
+    const std::int64_t got = read_up_to(found.journal.get(), 0, bytes);
     head = Journal::decode_head(std::span(bytes).first(got > 0 ? static_cast<std::size_t>(got) : 0), entry, boot_id());
   }
   if (!head) {

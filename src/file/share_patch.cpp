@@ -31,13 +31,22 @@ SharePatch::SharePatch(const Folder& folder, const core::StripeManifest& manifes
   lock_.emplace(folder_.fd(), lock_name(target_), name);
   inside_ = base::Fd(openat(folder_.fd(), target_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!inside_.valid()) throw base::system_error(Kind::kDestination, name, errno, "can't be repaired");
-  table_ = create(core::kTableName);
-  if (!share_number_ || manifest_.layout == core::StripeLayout::kChunks) return;
-  share_ = create(core::share_name(*share_number_));
-  take_room(share_.get(), manifest_.stripe().bytes_of(*share_number_), shown(core::share_name(*share_number_)));
+  try {
+    table_ = create(core::kTableName);
+    if (!share_number_ || manifest_.layout == core::StripeLayout::kChunks) return;
+    const std::string share_name = core::share_name(*share_number_);
+    share_ = create(share_name);
+    take_room(share_.get(), manifest_.stripe().bytes_of(*share_number_), shown(share_name));
+  } catch (const base::Error&) {
+    // A disk that is full stays as full as it was.
+    remove_parts();
+    throw;
+  }
 }
 
-SharePatch::~SharePatch() {
+SharePatch::~SharePatch() { remove_parts(); }
+
+void SharePatch::remove_parts() noexcept {
   std::vector<std::string> names = {core::kTableName, core::kManifestName};
   if (share_number_) names.push_back(core::share_name(*share_number_));
   for (const std::string& name : names) {

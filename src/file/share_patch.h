@@ -34,6 +34,7 @@ class SharePatch final : public core::ShareSink {
 
  private:
   base::Fd create(const std::string& name) const;
+  void remove_parts() noexcept;
   void put_in_place(base::Fd& fd, const std::string& name);
   void write_chunk(const core::Place& place, std::span<const std::byte> data);
   std::string shown(const std::string& name) const;

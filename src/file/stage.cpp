@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,17 @@ using base::Kind;
 
 std::string hidden_name(const std::string& path) { return stage_name(name_of(path)); }
 
+// The folder called `name` in `above`, with its lock; null where another run has it, or has just taken it away.
+std::shared_ptr<const OpenFolder> open_locked(const OpenFolder& above, const std::string& name) {
+  auto folder = open_in(above, name);
+  // A file system that knows no locks has no other run to tell of either.
+  if (!folder || (flock(folder->fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)) return nullptr;
+  struct stat status = {};
+  const bool is_there = fstatat(above.fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                        status.st_ino == folder->inode && status.st_dev == folder->device;
+  return is_there ? folder : nullptr;
+}
+
 }  // namespace
 
 Stage::Stage(std::shared_ptr<const OpenFolder> above, const std::string& path)
@@ -33,13 +45,13 @@ std::shared_ptr<Stage> Stage::make(std::shared_ptr<const OpenFolder> above, cons
   if (mkdirat(fd, stage->hidden_.c_str(), 0700) != 0) {
     // Left by a run whose folder somebody has taken away since.
     if (errno != EEXIST) return nullptr;
-    remove_left_stage(*stage->above_, path);
-    if (mkdirat(fd, stage->hidden_.c_str(), 0700) != 0) return nullptr;
+    const auto left = open_left_stage(*stage->above_, path);
+    if (left) remove_left_stage(*stage->above_, *left, path);
+    if (!left || mkdirat(fd, stage->hidden_.c_str(), 0700) != 0) return nullptr;
   }
-  stage->folder_ = open_in(*stage->above_, stage->hidden_);
-  if (stage->folder_) return stage;
-  static_cast<void>(unlinkat(fd, stage->hidden_.c_str(), AT_REMOVEDIR));
-  return nullptr;
+  // Another run that came upon it while it was not locked yet may have it now: then it is that one's to take away.
+  stage->folder_ = open_locked(*stage->above_, stage->hidden_);
+  return stage->folder_ ? stage : nullptr;
 }
 
 void Stage::show(const std::string& shown) const {
@@ -60,15 +72,22 @@ void Stage::move_files(const std::string& shown) const {
     throw base::system_error(Kind::kDestination, shown, errno, "what it was filled as can't be removed");
 }
 
-std::shared_ptr<const OpenFolder> open_left_stage(const OpenFolder& above, const std::string& path) {
-  return open_in(above, hidden_name(path));
+Stage::Left Stage::left() const {
+  Left left;
+  struct stat status = {};
+  for (const std::string& name : names_in(folder_->fd.get())) {
+    ++left.files;
+    if (fstatat(folder_->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) left.bytes += status.st_size;
+  }
+  return left;
 }
 
-void remove_left_stage(const OpenFolder& above, const std::string& path) {
-  const auto folder = open_left_stage(above, path);
-  if (!folder) return;
-  for (const std::string& name : names_in(folder->fd.get()))
-    static_cast<void>(unlinkat(folder->fd.get(), name.c_str(), 0));
+std::shared_ptr<const OpenFolder> open_left_stage(const OpenFolder& above, const std::string& path) {
+  return open_locked(above, hidden_name(path));
+}
+
+void remove_left_stage(const OpenFolder& above, const OpenFolder& stage, const std::string& path) {
+  for (const std::string& name : names_in(stage.fd.get())) static_cast<void>(unlinkat(stage.fd.get(), name.c_str(), 0));
   static_cast<void>(unlinkat(above.fd.get(), hidden_name(path).c_str(), AT_REMOVEDIR));
 }
 

@@ -3,11 +3,15 @@
 // all there. Every name is whole when it is seen, and no file needs a link or a rename of its own, which costs as much
 // as writing its data does.
 //
+// A run holds the kernel's lock (flock) of such a folder, which is how another one, whose locks lie elsewhere, knows it
+// from a leftover: it may have been told of the same tree beneath another folder.
+//
 // A run that is killed leaves such a folder beside the empty one. What is whole in it has the source's size and time
 // and is taken over by the next run (Writer::rescue); the rest goes.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -25,10 +29,16 @@ class Stage {
   const std::shared_ptr<const OpenFolder>& folder() const { return folder_; }
   const std::string& path() const { return path_; }
   // One more file will come, or will not; any thread. True when that was the last thing it waited for.
-  void expect() { left_.fetch_add(1, std::memory_order_relaxed); }
-  bool settled() { return left_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
+  void expect() { awaited_.fetch_add(1, std::memory_order_relaxed); }
+  bool settled() { return awaited_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
   // Puts it in the place of the empty folder. Blocks. Throws base::Error (kDestination), about `shown`.
   void show(const std::string& shown) const;
+  // What is still in the folder that was filled: after show() has failed, the files that nobody sees. Blocks.
+  struct Left {
+    std::int64_t files = 0;
+    std::int64_t bytes = 0;
+  };
+  Left left() const;
 
  private:
   Stage(std::shared_ptr<const OpenFolder> above, const std::string& path);
@@ -39,12 +49,14 @@ class Stage {
   std::string name_;    // of the folder that is to be filled
   std::string hidden_;  // of the one that is filled in its stead
   std::shared_ptr<const OpenFolder> folder_;
-  std::atomic<int> left_{1};
+  std::atomic<int> awaited_{1};
 };
 
-// What an earlier run has left beside the folder `path` in `above`; null where there is nothing.
+// What an earlier run has left beside the folder `path` in `above`, locked for as long as it is open; null where there
+// is nothing, or another run is at it.
 std::shared_ptr<const OpenFolder> open_left_stage(const OpenFolder& above, const std::string& path);
-// Takes it away with what is in it. As far as that is possible: `clean` knows it by its name.
-void remove_left_stage(const OpenFolder& above, const std::string& path);
+// Takes away `stage`, which is such a one, with what is in it. As far as that is possible: `clean` knows it by its
+// name.
+void remove_left_stage(const OpenFolder& above, const OpenFolder& stage, const std::string& path);
 
 }  // namespace argosy::file

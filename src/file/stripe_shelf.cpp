@@ -14,6 +14,7 @@
 #include "base/activity.h"
 #include "base/error.h"
 #include "file/digest_file.h"
+#include "file/disk.h"
 #include "file/folders.h"
 #include "file/stripe_workplace.h"
 #include "file/temporary.h"
@@ -82,16 +83,9 @@ void match_from(const std::string& base, std::string_view rest, std::size_t most
 
 // As much as there is; how much that was.
 std::size_t read_some(int fd, std::int64_t offset, std::span<std::byte> into, const std::string& path) {
-  std::size_t done = 0;
-  while (done < into.size()) {
-    const ssize_t got = pread(fd, into.data() + done, into.size() - done, offset + static_cast<off_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw base::system_error(Kind::kSource, path, errno, "can't be read");
-    if (got == 0) break;
-    done += static_cast<std::size_t>(got);
-    base::note_activity();
-  }
-  return done;
+  const std::int64_t got = read_up_to(fd, offset, into);
+  if (got < 0) throw base::system_error(Kind::kSource, path, errno, "can't be read");
+  return static_cast<std::size_t>(got);
 }
 
 void read_at(int fd, std::int64_t offset, std::span<std::byte> into, const std::string& path) {

@@ -12,10 +12,10 @@
 #include <unordered_set>
 #include <utility>
 
-#include "base/activity.h"
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/interrupt.h"
+#include "file/disk.h"
 #include "file/tree_pack.h"
 
 namespace argosy::file {
@@ -37,17 +37,12 @@ class Bytes {
   // Fills `into`. Throws where there are fewer.
   void take(std::span<std::byte> into) {
     if (static_cast<std::int64_t>(into.size()) > left_) throw refused("it ends too early");
-    std::size_t done = 0;
-    while (done < into.size()) {
-      const ssize_t got = pread(fd_, into.data() + done, into.size() - done, at_);
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) throw base::system_error(Kind::kDestination, shown_, got < 0 ? errno : EIO, "what was gathered");
-      done += static_cast<std::size_t>(got);
-      at_ += got;
-    }
-    left_ -= static_cast<std::int64_t>(into.size());
+    const std::int64_t got = read_up_to(fd_, at_, into);
+    if (got < static_cast<std::int64_t>(into.size()))
+      throw base::system_error(Kind::kDestination, shown_, got < 0 ? errno : EIO, "what was gathered");
+    at_ += got;
+    left_ -= got;
     if (!keeps_) give_back();
-    base::note_activity();
     if (base::interrupted() != 0) throw base::Error(Kind::kDestination, shown_, EINTR, "interrupted");
   }
   void skip(std::int64_t length) {

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <climits>
 
+#include "base/activity.h"
+#include "base/interrupt.h"
 #include "file/compare.h"
 #include "file/temporary.h"
 
@@ -111,8 +113,10 @@ std::optional<core::Entry> Walk::next(std::vector<base::Failure>& failures) {
   }
   while (true) {
     if (!listing_) {
-      if (!descend(failures)) return std::nullopt;
-      continue;
+      if (descend(failures)) continue;
+      // The walks behind it need descriptors; a file that is still to be read finds its folder again.
+      folders_.forget_all();
+      return std::nullopt;
     }
     errno = 0;
     const dirent* found = readdir(listing_.get());
@@ -128,7 +132,10 @@ std::optional<core::Entry> Walk::next(std::vector<base::Failure>& failures) {
     }
     const std::string_view name = found->d_name;
     if (name == "." || name == "..") continue;
-    if (auto entry = look_at(found->d_name, failures)) return entry;
+    if (auto entry = look_at(*found, failures)) return entry;
+    // A great many may be left out one after another.
+    base::note_activity();
+    if (base::interrupted() != 0) return std::nullopt;
   }
 }
 
@@ -161,18 +168,25 @@ void Walk::open_listing(std::string path, std::vector<base::Failure>& failures) 
   listed_ = {std::move(path), {}};
 }
 
-std::optional<core::Entry> Walk::look_at(const char* name, std::vector<base::Failure>& failures) {
+std::optional<core::Entry> Walk::look_at(const dirent& found, std::vector<base::Failure>& failures) {
+  const char* name = found.d_name;
   core::Entry entry;
   const std::string beneath = joined(listed_.path, name);
   entry.path = joined(name_, beneath);
   const int folder = dirfd(listing_.get());
   try {
+    const auto leaves_out = [&](bool is_folder) {
+      return selection_.filter.leaves_out(selection_.beneath ? beneath : entry.path, is_folder);
+    };
+    // Most file systems tell here already: what is left out may be closed to us, or gone by now.
+    const bool listed_as_folder = found.d_type == DT_DIR;
+    if (found.d_type != DT_UNKNOWN && leaves_out(listed_as_folder)) return std::nullopt;
     struct stat status = {};
     if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
       throw base::system_error(Kind::kSource, entry.path, errno, "can't be read");
     }
     const bool is_folder = S_ISDIR(status.st_mode);
-    if (selection_.filter.leaves_out(selection_.beneath ? beneath : entry.path, is_folder)) return std::nullopt;
+    if ((found.d_type == DT_UNKNOWN || is_folder != listed_as_folder) && leaves_out(is_folder)) return std::nullopt;
     if (entry.path.size() > core::kLongestPath) {
       throw base::system_error(Kind::kSource, entry.path, ENAMETOOLONG, "can't be read");
     }

@@ -45,7 +45,7 @@ class Walk {
   Walk(const std::string& path, std::string name, std::string shown, const Selection& selection, Names& names);
 
   // The next entry, the folder itself first; nothing at the end. What can't be read is appended to `failures` and
-  // passed over; of what has attributes that can't be read only these. Blocks.
+  // passed over; of what has attributes that can't be read only these. Nothing, too, where it is interrupted. Blocks.
   std::optional<core::Entry> next(std::vector<base::Failure>& failures);
   // How many names the last entry's file has.
   std::uint64_t links() const { return links_; }
@@ -60,7 +60,7 @@ class Walk {
     std::string path;  // beneath the source
     std::vector<std::string> folders;
   };
-  std::optional<core::Entry> look_at(const char* name, std::vector<base::Failure>& failures);
+  std::optional<core::Entry> look_at(const dirent& found, std::vector<base::Failure>& failures);
   std::string shown(std::string_view path) const { return shown_beneath(shown_, name_, path); }
   bool descend(std::vector<base::Failure>& failures);
   void open_listing(std::string path, std::vector<base::Failure>& failures);

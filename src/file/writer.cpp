@@ -81,7 +81,7 @@ core::Examination Writer::inspect(const core::Page& page) {
   core::Examination found;
   found.wanted.assign(page.entries.size(), false);
   found.only_asked = settings_.only_ask;
-  check_folders(page);
+  check_names(page);
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     const core::Entry& told = page.entries[i];
     if (!told.exists()) continue;
@@ -101,6 +101,7 @@ core::Examination Writer::inspect(const core::Page& page) {
         const std::lock_guard lock(mutex_);
         refused_.emplace(name_here(told), Refused{error.failure()});
       }
+      if (told.type == Type::kFile) note_failed(name_here(told));
       if (!holds_others || settings_.only_ask) found.failures.push_back(error.failure());
     }
     base::note_activity();
@@ -109,15 +110,30 @@ core::Examination Writer::inspect(const core::Page& page) {
   return found;
 }
 
-// An honest manifest names each folder before what is in it. One that does not, so that a link takes a folder's place,
-// is refused before anything is made of its page.
-void Writer::check_folders(const core::Page& page) {
+// An honest manifest names each folder before what is in it, and a file before its other names. One that does not, so
+// that a link takes a folder's place, or a file that was there gets another name, is refused before anything is made of
+// its page; and so is one with names such as our own locks have. Remembered are folders, and what is in none: which
+// files there are in a folder is the manifest's to say in any case.
+void Writer::check_names(const core::Page& page) {
   const auto hash = [](std::string_view path) { return base::checksum_of(std::as_bytes(std::span(path))); };
+  const auto refuse = [](const core::Entry& entry, const char* why) {
+    throw base::Error(Kind::kIntegrity, entry.path, 0, why);
+  };
   for (const core::Entry& entry : page.entries) {
     const std::string_view above = parent_of(entry.path);
     if (!above.empty() && !named_folders_.contains(hash(above)))
-      throw base::Error(Kind::kIntegrity, entry.path, 0, "is refused: the manifest names no folder for it");
+      refuse(entry, "is refused: the manifest names no folder for it");
+    if (entry.exists() && is_own_name(name_of(entry.path)))
+      refuse(entry, "is refused: its name is one of argosy's own");
+    if (entry.exists() && entry.type == Type::kHardLink) {
+      const std::string_view there = parent_of(entry.link);
+      const bool is_named = there.empty() ? settings_.whole || named_tops_.contains(hash(entry.link))
+                                          : named_folders_.contains(hash(there));
+      if (!is_named || is_own_name(name_of(entry.link)))
+        refuse(entry, "is refused: the manifest does not name the file that it is another name of");
+    }
     if (entry.type == Type::kFolder) named_folders_.insert(hash(entry.path));
+    if (entry.type == Type::kFile && above.empty() && !settings_.whole) named_tops_.insert(hash(entry.path));
   }
 }
 
@@ -266,9 +282,13 @@ void Writer::settle(Stage& stage) {
   try {
     stage.show(shown(stage.path()));
   } catch (const base::Error& error) {
+    const Stage::Left left = stage.left();
     const std::lock_guard lock(mutex_);
     finished_.failures.add(error.failure());
+    finished_.files_lost += left.files;
+    finished_.bytes_lost += left.bytes;
   }
+  folders_->forget(stage.path());
 }
 
 // A run that was killed may have left files beside the folder `above`.
@@ -282,7 +302,7 @@ void Writer::look_for_stage(const std::string& above) {
 }
 
 void Writer::forget_left_stage() {
-  if (left_stage_) remove_left_stage(*left_stage_above_, looked_beside_);
+  if (left_stage_) remove_left_stage(*left_stage_above_, *left_stage_, looked_beside_);
   left_stage_ = left_stage_above_ = nullptr;
   looked_beside_.clear();
 }
@@ -339,7 +359,7 @@ void Writer::look_for_journal(Target& target, const OpenFolder& folder) {
   const std::string name = leaf(target.entry.path);
   if (faccessat(folder.fd.get(), journal_name(name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
   target.folder = parent(target.entry.path);
-  target.lock.emplace(folder.fd.get(), lock_name(name), target.shown);
+  target.lock.emplace(target.folder->fd.get(), lock_name(name), target.shown);
   target.recovered = recover(folder.fd.get(), name, target.entry);
   // Of no use to anybody, it makes room.
   if (target.recovered.parts.empty()) static_cast<void>(unlinkat(folder.fd.get(), temporary_name(name).c_str(), 0));
@@ -397,8 +417,11 @@ bool Writer::has_other_names(const core::Page& page, const core::Entry& entry, c
 // The data is in place; what else has changed is set without moving it.
 void Writer::renew_metadata(const core::Entry& entry, const OpenFolder& parent, struct stat status) {
   const mode_t mode = status.st_mode & 07777U;
+  const std::pair was(status.st_dev, status.st_ino);
   const base::Fd fd = open_in_place(parent.fd.get(), leaf(entry.path));
   if (!fd.valid() || fstat(fd.get(), &status) != 0) throw failure(shown(entry), "its metadata can't be set");
+  if (std::pair(status.st_dev, status.st_ino) != was)
+    throw base::Error(Kind::kDestination, shown(entry), 0, "is another file by now: its metadata is not set");
   core::Entry told = entry;
   Metadata what = settings_.metadata;
   if (!what.mode && (status.st_mode & 07777U) != mode) {

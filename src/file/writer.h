@@ -7,13 +7,14 @@
 // they are linked (O_TMPFILE); others are written beside their target under a short name of their own, under a lock;
 // and where the file system has no nameless files, small ones are too.
 //
-// With Settings::fsync small files wait, whole and unseen, until one syncfs has brought some hundred of them to the
-// disk, and get their names then.
+// With Settings::fsync small files wait, whole and unseen, until one syncfs has brought some hundred of them, or those
+// of half a second, to the disk, and get their names then.
 //
 // Nothing here follows a symbolic link beneath the destination: every folder on the way is opened as one (folders.h).
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -21,6 +22,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -112,6 +114,7 @@ class Writer final : public core::Sink {
     Recovered recovered;                 // what an earlier run has written
     std::optional<base::Digest> digest;  // for a manifest, once it is known
     bool made = false;                   // the file under the temporary name is ours
+    std::atomic<bool> has_holes{false};  // it may not have grown to its length by itself
     base::Fd fd;
   };
   // What a folder gets once it is filled.
@@ -153,7 +156,7 @@ class Writer final : public core::Sink {
   std::shared_ptr<const OpenFolder> parent(const std::string& path);
   bool is_in_refused_folder(const std::string& folder);
   bool counts_as_refused(const core::Entry& entry);
-  void check_folders(const core::Page& page);
+  void check_names(const core::Page& page);
   void lock_tree(const core::Entry& entry);
   void inspect_one(const core::Page& page, std::size_t at, core::Examination& found);
   bool is_journalled(const core::Entry& entry) const;
@@ -176,6 +179,7 @@ class Writer final : public core::Sink {
   Done make_other(const core::Entry& entry);
   bool other_is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
   bool would_change(const core::Entry& entry);
+  void note_failed(std::string_view path);
   bool link_is_there(const Link& link);
   void make_link(const Link& link);
   void finish_folder(const Pending& pending);
@@ -190,6 +194,7 @@ class Writer final : public core::Sink {
   void complete(const std::shared_ptr<Target>& target, std::int64_t length, const base::Digest& digest);
   void drop(Target& target, bool stays) noexcept;
   void publish_later(const std::shared_ptr<Target>& target);
+  void publish_overdue();
   void sync_and_publish(const std::vector<std::shared_ptr<Target>>& targets);
   void sync_folders(Finished& finished) const;
   void put_in_manifest(int folder, const std::string& name, const core::Entry& entry,
@@ -221,8 +226,10 @@ class Writer final : public core::Sink {
   std::atomic<bool> no_nameless_{false};  // the file system can't
   std::unordered_map<std::string, Lock> trees_;
   std::vector<base::Fd> locked_folders_;  // trees beside which no lock can be made
-  bool distrusted_ = false;
+  mode_t top_mode_ = 0;                   // with Settings::whole: before it was opened
+  std::atomic<bool> distrusted_{false};
   std::unordered_set<std::uint64_t> named_folders_;  // that the manifest has named so far: hashes of their paths
+  std::unordered_set<std::uint64_t> named_tops_;     // the same of files that are in no folder
   std::unordered_set<std::string> fresh_folders_;    // made by this run: nothing is in them but what it puts there
   std::vector<Pending> pending_;
   std::vector<Link> links_;
@@ -240,8 +247,10 @@ class Writer final : public core::Sink {
   std::map<std::string, Refused> refused_;
   std::unordered_map<std::string, std::string> staged_;  // the names of folders to be shown, by what they have now
   std::unordered_map<std::uint64_t, std::shared_ptr<Target>> targets_;
+  std::unordered_set<std::uint64_t> failed_files_;  // hashes of their paths: what stands there is not the source's
   std::vector<std::shared_ptr<Target>> unsynced_;
-  Finished finished_;  // what is found out before finish()
+  std::chrono::steady_clock::time_point unsynced_since_;  // the first of them
+  Finished finished_;                                     // what is found out before finish()
 };
 
 // What a run with Settings::publish has left of the folder `name` in the folder `above`, when it was killed, gets that

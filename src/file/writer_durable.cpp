@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <map>
 #include <utility>
 
@@ -17,6 +18,8 @@ using base::Kind;
 
 // So many files wait, each with a descriptor.
 constexpr std::size_t kMostUnsynced = 128;
+// And so long: what a run that is killed has received must not come again.
+constexpr std::chrono::milliseconds kLongestUnsynced(500);
 
 }  // namespace
 
@@ -24,8 +27,21 @@ void Writer::publish_later(const std::shared_ptr<Target>& target) {
   std::vector<std::shared_ptr<Target>> ready;
   {
     const std::lock_guard lock(mutex_);
+    if (unsynced_.empty()) unsynced_since_ = std::chrono::steady_clock::now();
     unsynced_.push_back(target);
     if (unsynced_.size() < kMostUnsynced) return;
+    ready.swap(unsynced_);
+  }
+  sync_and_publish(ready);
+}
+
+// Called whenever something has been written.
+void Writer::publish_overdue() {
+  if (!settings_.fsync) return;
+  std::vector<std::shared_ptr<Target>> ready;
+  {
+    const std::lock_guard lock(mutex_);
+    if (unsynced_.empty() || std::chrono::steady_clock::now() - unsynced_since_ < kLongestUnsynced) return;
     ready.swap(unsynced_);
   }
   sync_and_publish(ready);
@@ -43,6 +59,7 @@ void Writer::sync_and_publish(const std::vector<std::shared_ptr<Target>>& target
       publish(*target);
     } catch (const base::Error& error) {
       remove_part(*target);
+      if (target->replaces) note_failed(target->entry.path);
       const std::lock_guard lock(mutex_);
       finished_.failures.add(error.failure());
       ++finished_.files_lost;

@@ -20,6 +20,19 @@ constexpr const char* kOnlyNew =
     "--publish is for a folder that is new, and this one is not as it would be shown: "
     "without --publish it is filled where it stands";
 
+// Never over anything. False with errno.
+bool rename_new(int folder, const std::string& from, const std::string& to) {
+  if (renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS) return false;
+  // A file system or a kernel that can't promise it: looked at before, under the tree's lock.
+  struct stat status = {};
+  if (fstatat(folder, to.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    errno = EEXIST;
+    return false;
+  }
+  return errno == ENOENT && renameat(folder, from.c_str(), folder, to.c_str()) == 0;
+}
+
 std::string top_of(const std::string& path) { return path.substr(0, path.find('/')); }
 
 // The same path in the folder that is shown at the end.
@@ -66,9 +79,8 @@ core::Entry Writer::staged(const core::Entry& entry) {
 
 void Writer::publish_trees() {
   for (const auto& [name, path] : staged_) {
-    if (renameat2(folder_->fd(), name.c_str(), folder_->fd(), path.c_str(), RENAME_NOREPLACE) != 0) {
+    if (!rename_new(folder_->fd(), name, path))
       throw base::system_error(Kind::kDestination, folder_->shown(path), errno, "can't be shown");
-    }
   }
   staged_.clear();
 }

@@ -44,8 +44,8 @@ void Writer::open_once(Target& target) {
 
 void Writer::open(Target& target) {
   if (target.stage && open_staged(target)) return;
-  // What the folder is called is another one's name as long as there is a stage.
-  target.folder = target.stage ? target.stage->folder() : parent(target.entry.path);
+  // What the folder is called is another one's name as long as there is a stage. One that holds the lock already stays.
+  if (!target.folder || target.stage) target.folder = target.stage ? target.stage->folder() : parent(target.entry.path);
   struct stat status = {};
   if (target.replaces &&
       fstatat(target.folder->fd.get(), leaf(target.entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -168,6 +168,7 @@ void Writer::write(std::uint64_t entry, std::int64_t offset, std::span<const std
   const std::shared_ptr<Target> file = target(entry);
   open_once(*file);
   write_to(*file, offset, data);
+  publish_overdue();
 }
 
 void Writer::write_to(const Target& target, std::int64_t offset, std::span<const std::byte> data) {
@@ -193,6 +194,7 @@ void Writer::write_to(const Target& target, std::int64_t offset, std::span<const
 void Writer::hole(std::uint64_t entry, std::int64_t offset, std::int64_t length) {
   const std::shared_ptr<Target> file = target(entry);
   open_once(*file);
+  file->has_holes.store(true, std::memory_order_relaxed);
   leave_hole(*file, offset, length);
 }
 
@@ -229,11 +231,13 @@ void Writer::put(std::uint64_t entry, std::span<const std::byte> data, const bas
     throw;
   }
   if (file->stage) settle(*file->stage);
+  publish_overdue();
 }
 
 // Its metadata, and its name.
 void Writer::complete(const std::shared_ptr<Target>& target, std::int64_t length, const base::Digest& digest) {
-  if (target->entry.sparse && ftruncate(target->fd.get(), length) != 0)
+  if ((target->entry.sparse || target->has_holes.load(std::memory_order_relaxed)) &&
+      ftruncate(target->fd.get(), length) != 0)
     throw failure(target->shown, "can't be written");
   if (settings_.read_back) read_back(*target, length, digest);
   if (settings_.manifest) target->digest = digest;
@@ -295,6 +299,9 @@ void Writer::publish(Target& target) {
   if (target.temporary.empty()) link_nameless(target);
   // A network file system may report a failed write only here.
   if (const int error_number = target.fd.close(); error_number != 0) {
+    // It may have its name already, which no other file had.
+    if (target.temporary.empty())
+      static_cast<void>(unlinkat(target.folder->fd.get(), leaf(target.entry.path).c_str(), 0));
     throw base::system_error(Kind::kDestination, target.shown, error_number, "closing failed");
   }
   if (is_staged(target)) target.made = false;
@@ -308,6 +315,8 @@ void Writer::show(Target& target) {
     throw failure(target.shown, "can't be put in place");
   }
   target.made = false;
+  // After a power failure the part would be back, with an owner and a mode that no run goes on with.
+  if (settings_.fsync && target.journal && fsync(folder) != 0) throw failure(target.shown, "fsync of its folder");
   // Without its part it says nothing: one that stays is harmless.
   if (target.journal) static_cast<void>(unlinkat(folder, journal_name(leaf(target.entry.path)).c_str(), 0));
 }
@@ -340,8 +349,9 @@ void Writer::give_up(std::uint64_t entry, bool stays) noexcept {
 }
 
 void Writer::drop(Target& target, bool stays) noexcept {
+  if (target.replaces) note_failed(target.entry.path);
   // What an interrupt cuts short can be gone on with where there is a journal.
-  if (!target.journal || (!stays && base::interrupted() == 0)) remove_part(target);
+  if (!target.journal || distrusted_ || (!stays && base::interrupted() == 0)) remove_part(target);
   if (target.stage) settle(*target.stage);
 }
 

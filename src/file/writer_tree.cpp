@@ -9,9 +9,12 @@
 #include <cerrno>
 #include <climits>
 #include <cstdio>
+#include <iterator>
+#include <span>
 #include <utility>
 
 #include "base/activity.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "file/temporary.h"
@@ -68,6 +71,20 @@ core::Entry folder_metadata(const core::Entry& entry) {
   return kept;
 }
 
+// Gives `name` a mode where it is what it is taken for: whoever owns the folder may have put a symbolic link in its
+// place meanwhile. False with errno.
+bool set_mode_at(int folder, const std::string& name, mode_t kind, mode_t mode) {
+  const base::Fd itself(openat(folder, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status = {};
+  if (!itself.valid() || fstat(itself.get(), &status) != 0) return false;
+  if ((status.st_mode & S_IFMT) != kind) {
+    errno = ELOOP;
+    return false;
+  }
+  // Such a descriptor has no mode to be set by itself.
+  return chmod(fmt::format("/proc/self/fd/{}", itself.get()).c_str(), mode) == 0;
+}
+
 bool same_time(const struct stat& status, const core::Entry& entry) { return timestamp(status.st_mtim) == entry.mtime; }
 
 // The same kind of thing that leads to the same place.
@@ -97,6 +114,7 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
   if (!pending.made && errno != EEXIST) throw failure(shown(entry), "can't be made");
   if (pending.made) fresh_folders_.insert(entry.path);
   struct stat status = {};
+  status.st_mode = 0777U & ~mask_;
   if (!pending.made) {
     if (fstatat(above->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
       throw failure(shown(entry), "can't be looked at");
@@ -104,13 +122,14 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
       throw base::system_error(Kind::kDestination, shown(entry), ENOTDIR, "can't be replaced by a folder");
     }
     const mode_t open = status.st_mode | S_IRWXU;
-    if (open != status.st_mode && geteuid() != 0 && fchmodat(above->fd.get(), name.c_str(), open & 07777U, 0) != 0 &&
+    if (open != status.st_mode && geteuid() != 0 && !set_mode_at(above->fd.get(), name, S_IFDIR, open & 07777U) &&
         errno != EROFS) {
       throw failure(shown(entry), "can't be opened for writing");
     }
   }
   if (parent_of(entry.path).empty()) note_top(entry, *above);
   pending.entry = folder_metadata(entry);
+  if (!settings_.metadata.mode) pending.entry.mode = status.st_mode & 07777U;
   const Done done = pending.made ? Done::kMade : Done::kInPlace;
   pending_.push_back(std::move(pending));
   return done;
@@ -118,7 +137,9 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
 
 void Writer::lock_top(bool opens) {
   struct stat status = {};
-  if (opens && geteuid() != 0 && fstat(folder_->fd(), &status) == 0 && (status.st_mode & S_IRWXU) != S_IRWXU &&
+  if (fstat(folder_->fd(), &status) != 0) throw failure(folder_->path(), "can't be looked at");
+  top_mode_ = status.st_mode & 07777U;
+  if (opens && geteuid() != 0 && (status.st_mode & S_IRWXU) != S_IRWXU &&
       fchmod(folder_->fd(), (status.st_mode | S_IRWXU) & 07777U) != 0) {
     throw failure(folder_->path(), "can't be opened for writing");
   }
@@ -130,6 +151,7 @@ void Writer::set_top(std::uint64_t index, const core::Entry& entry) {
   pending.index = index;
   pending.entry = folder_metadata(entry);
   pending.entry.path.clear();
+  if (!settings_.metadata.mode) pending.entry.mode = top_mode_;
   pending_.push_back(std::move(pending));
 }
 
@@ -140,7 +162,11 @@ bool Writer::other_is_in_place(const core::Entry& entry, const OpenFolder& paren
   if (!same_owner(status, entry, what)) return false;
   if (entry.type != Type::kSymlink && !same_mode(status, entry, what)) return false;
   if (!what.attributes || !may_have_attributes(entry.type)) return true;
-  return same_attributes(read_attributes(parent.fd.get(), name, shown(entry)), entry.attributes);
+  try {
+    return same_attributes(read_attributes(parent.fd.get(), name, shown(entry)), entry.attributes);
+  } catch (const base::Error&) {
+    return false;  // it is made anew, and whoever sets them says why they can't be had
+  }
 }
 
 Writer::Done Writer::make_other(const core::Entry& entry) {
@@ -186,7 +212,7 @@ Writer::Done Writer::make_other(const core::Entry& entry) {
     if (what.attributes && (inherits || !entry.attributes.empty()))
       lacks(set_attributes_at(folder, temporary, entry.attributes, shown(entry)));
     const mode_t mode = what.mode ? mode_for(entry, uid, gid) : 0666U & ~mask_;
-    if (entry.type != Type::kSymlink && fchmodat(folder, temporary.c_str(), mode, 0) != 0)
+    if (entry.type != Type::kSymlink && !set_mode_at(folder, temporary, kind_of(entry.type), mode))
       throw failure(shown(entry), "the mode can't be set");
     const timespec times[2] = {{0, UTIME_OMIT}, to_timespec(entry.mtime)};
     if (what.times && utimensat(folder, temporary.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
@@ -231,9 +257,20 @@ bool Writer::link_is_there(const Link& link) {
          first.st_ino == second.st_ino && first.st_dev == second.st_dev;
 }
 
+void Writer::note_failed(std::string_view path) {
+  const std::lock_guard lock(mutex_);
+  failed_files_.insert(base::checksum_of(std::as_bytes(std::span(path))));
+}
+
 void Writer::make_link(const Link& link) {
-  if (link_is_there(link)) return;
   const std::string shown = this->shown(link.path);
+  {
+    const std::lock_guard lock(mutex_);
+    // An older file may stand under that name: this one would become it, and may be right as it is.
+    if (failed_files_.contains(base::checksum_of(std::as_bytes(std::span(link.first)))))
+      throw base::Error(Kind::kDestination, shown, 0, "is left as it is: its other name could not be had");
+  }
+  if (link_is_there(link)) return;
   const auto from = parent(link.first);
   const auto to = parent(link.path);
   const std::string name = leaf(link.path);
@@ -261,12 +298,9 @@ void Writer::finish_folder(const Pending& pending) {
   struct stat status = {};
   if (fstat(folder->fd.get(), &status) != 0) throw failure(shown, "fstat");
   Metadata what = settings_.metadata;
-  core::Entry entry = pending.entry;
-  if (!what.mode) {
-    entry.mode = pending.made ? 0777U & ~mask_ : status.st_mode & 07777U;
-    what.mode = true;
-  }
-  lacks(file::set_metadata(folder->fd.get(), status, entry, what, pending.made && !folder->gives_acl, shown));
+  // Made closed to others, or opened to be filled: then it gets the mode that it had, or that any new folder has.
+  if (!what.mode) what.mode = (status.st_mode & 07777U) != pending.entry.mode;
+  lacks(file::set_metadata(folder->fd.get(), status, pending.entry, what, pending.made && !folder->gives_acl, shown));
   if (settings_.fsync) unsynced_folders_.try_emplace(folder->device, folder);
 }
 

@@ -212,6 +212,17 @@ def test_one_folder_for_all(place, run):
     assert run("verify", "--stripes", place.out / "big.bin", ranks=2).code == 0
 
 
+@pytest.mark.usefixtures("fault_library")
+def test_a_repair_without_room_leaves_nothing(place, run):
+    path = place.file(data=DATA)
+    assert run("scatter", "--chunk-size", "5000", "--parity", "1", path, place.out, ranks=4).code == 0
+    share(place.out, 2).unlink()
+    result = run("repair", place.out / "big.bin", ranks=2,
+                 fault={"op": "alloc", "path": ".part", "fail": "ENOSPC", "times": "all"})  # fmt: skip
+    assert result.code != 0 and leftovers(place.root) == [], result
+    assert run("repair", place.out / "big.bin", ranks=2).code == 0
+
+
 @pytest.mark.parametrize("layout", ["stripe", "chunks"])
 def test_repair_onto_replacements(place, run, layout):
     path = place.file(data=DATA)

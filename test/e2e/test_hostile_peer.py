@@ -58,6 +58,7 @@ def size(number):
 
 # A file's type, and its size.
 SIZE = 1_234_567
+LONG = b"a name of twenty-nine letters"
 # Of the tree `tt`: what a page has, and what it is made to say.
 PAGES = {
     "up": (text(b"tt/file"), text(b"../file")),
@@ -73,6 +74,8 @@ PAGES = {
     "through what was never named": (text(b"tt/d/in"), text(b"tt/n/in")),
     "a hard link to above": (bytes(8) + text(b"tt/name"), bytes(8) + text(b"../name")),
     "a hard link to the root": (bytes(8) + text(b"tt/name"), bytes(8) + text(b"/t/name")),
+    "a hard link to what was never named": (bytes(8) + text(b"tt/name"), bytes(8) + text(b"nn/name")),
+    "a name of argosy's own": (text(b"tt/" + LONG), text(b"tt/.argosy-0123456789abcdef.lock")),
     "a negative size": (size(SIZE), size(-2)),
     "the least size": (size(SIZE), size(-(2**63))),
     "the largest size": (size(SIZE), size(2**63 - 1)),
@@ -98,6 +101,7 @@ def make_tree(place, outside):
     (tree / "d").mkdir(parents=True)
     (tree / "d" / "in").write_text("inside")
     (tree / "f").write_text("f")
+    (tree / os.fsdecode(LONG)).write_text("long")
     (tree / "file").write_bytes(bytes(SIZE))
     (tree / "name").write_text("name")
     os.link(tree / "name", tree / "zz")

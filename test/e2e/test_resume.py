@@ -84,6 +84,24 @@ def test_a_journal_is_never_trusted(place, send, interrupted, damage):
         assert result.report["bytes_moved"] < 6 * MI
 
 
+def test_nothing_is_left_of_a_tree_with_many_folders(place, start, send):
+    """More of them are looked into, between finding what was left and going on with it, than are kept open."""
+    one, two = place.src / "one", place.src / "two"
+    one.mkdir()
+    (one / "small").write_text("small")
+    for number in range(300):
+        (two / f"{number}").mkdir(parents=True)
+        (two / f"{number}" / "file").write_text("file")
+    assert send("src/one", "src/two", "out").code == 0
+    (one / "big").write_bytes(data_of(4 * MI))
+    killed_at(place, start, "write", sources="src/one", path=".part", nth=8)
+    assert leftovers(place.out) != []
+    result = send("src/one", "src/two", "out")
+    assert result.code == 0 and result.report["bytes_moved"] < 4 * MI, result
+    assert leftovers(place.out) == []
+    assert not trees.differences(one, place.out / "one")
+
+
 def killed_at(place, start, what, *, sources="src/tree", **rules):
     """Rank 1 is killed where a rule of the fault library holds it."""
     mark, go = place / "mark", place / "go"
@@ -294,6 +312,17 @@ def test_publish_shows_all_at_once(place, start):
     assert not os.path.lexists(place.out / "tree")
     go.touch()
     assert job.wait().code == 0
+    assert not trees.differences(source, place.out / "tree")
+    assert leftovers(place.out) == []
+
+
+@pytest.mark.parametrize("error", ["EINVAL", "ENOSYS"])
+def test_publish_on_a_file_system_that_promises_nothing(place, send, error):
+    """NFS, for one, knows no rename that replaces nothing."""
+    source = trees.make_source(place)
+    result = send("--publish", "src/tree", "out",
+                  fault={"op": "rename", "rank": 1, "path": ".tree", "skip": ".tree/", "fail": error})  # fmt: skip
+    assert result.code == 0, result
     assert not trees.differences(source, place.out / "tree")
     assert leftovers(place.out) == []
 

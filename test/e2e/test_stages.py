@@ -131,6 +131,19 @@ def test_somebody_puts_something_into_it(place, start, source):
     assert leftovers(place.out) == []
 
 
+def test_another_run_finds_it_from_another_folder(place, start, send, source):
+    """The locks of the two do not meet: what the one fills is no leftover to the other."""
+    mark, go = place / "mark", place / "go"
+    first = start("send", "src", "out", env=NETWORK, fault=f"op=write,rank=1,path=.tree/,nth=30,mark={mark},wait={go}")
+    until(mark.exists, 30, "the write")
+    second = send("src/tree", "out/src")
+    go.touch()
+    result = first.wait()
+    assert second.code == 0 and result.code == 0, (second, result)
+    assert not trees.differences(source, place.out / "src" / "tree", folder_times=False)
+    assert leftovers(place.out) == []
+
+
 def test_some_of_its_files_fail(place, send, source):
     result = send("src/tree", "out",
                   fault={"op": "write", "rank": 1, "path": ".stage/", "nth": 5, "times": 3, "fail": "ENOSPC"})  # fmt: skip
@@ -152,6 +165,8 @@ def test_it_can_not_be_shown(place, send, source):
     result = send("src/tree", "out", fault={"op": "rename", "rank": 1, "path": ".stage", "fail": "EIO", "times": "all"})
     assert result.code == PARTIAL and {error["errno"] for error in result.report["errors"]} == {errno.EIO}, result
     visible_are_right(source, place.out / "tree")
+    seen = [(place.out / "tree" / path).stat().st_size for path in visible(place.out / "tree")]
+    assert (result.report["files"], result.report["bytes"]) == (len(seen), sum(seen)), result
     result = send("src/tree", "out")
     assert result.code == 0 and result.report["bytes_moved"] == 0, result
     assert not trees.differences(source, place.out / "tree")
@@ -214,6 +229,37 @@ def test_fsync_once_for_many(place, send, source):
     ops = [line.split(" ", 3)[1] for line in log.read_text().splitlines()]
     assert ops.index("sync") < ops.index("rename"), ops[:10]
     assert 3 <= ops.count("sync") <= 8, f"{ops.count('sync')} for {len(FOLDERS) * FILES} files"
+
+
+def test_fsync_of_a_large_file_and_its_name(place, send):
+    log = place / "log"
+    place.file("large", size=3 * MI)
+    result = send("src/large", "out", "--fsync",
+                  fault=[{"op": "sync", "rank": 1, "path": "/out", "times": "all", "log": log},
+                         {"op": "rename", "rank": 1, "path": "/out/", "times": "all", "log": log},
+                         {"op": "unlink", "rank": 1, "path": ".journal", "times": "all", "log": log}])  # fmt: skip
+    assert result.code == 0, result
+    lines = [line.split(" ", 3)[1::2] for line in log.read_text().splitlines()]
+    renamed = next(at for at, (op, _) in enumerate(lines) if op == "rename")
+    assert lines[renamed + 1][0] == "sync" and lines[renamed + 1][1].endswith("/out"), lines
+    assert lines[renamed + 2][0] == "unlink", lines
+
+
+def test_fsync_of_small_files_does_not_wait_for_a_large_one(place, start):
+    """Killed while that is written: what came before it is in place."""
+    small = place.src / "small"
+    small.mkdir()
+    for number in range(50):
+        (small / f"{number:02}").write_bytes(data_of(1000 + number))
+    place.file("large", size=12 * MI)
+    mark = place / "mark"
+    # At this rate it takes three seconds; it is held after two.
+    job = start("send", "src/small", "src/large", "out", "--fsync", "--bwlimit", "4Mi", "--chunk-size", "256Ki", env=NETWORK,
+                fault=f"op=write,rank=1,path=.part,min=100000,nth=32,mark={mark},wait={place / 'go'}")  # fmt: skip
+    until(mark.exists, 30, "the write")
+    kill(job)
+    visible_are_right(small, place.out / "small")
+    assert len(list(visible(place.out / "small"))) == 50
 
 
 def test_fsync_that_fails(place, send, source):

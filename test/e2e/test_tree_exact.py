@@ -82,6 +82,34 @@ def test_a_umask_against_its_owner(place, nobody, tree, umask):
     same(tree, place.out / "tree")
 
 
+def test_no_mode_leaves_a_closed_folder_closed(place, nobody, tree):
+    (tree / "closed").mkdir()
+    (tree / "closed" / "file").write_text("file")
+    (tree / "open").mkdir()
+    give_to_nobody(place)
+    assert nobody("src/tree", "out", "--no-mode").code == 0
+    closed = place.out / "tree" / "closed"
+    closed.chmod(0o555)
+    (place.out / "tree" / "open").chmod(0o2750)
+    (tree / "closed" / "file").write_text("longer")
+    result = nobody("src/tree", "out", "--no-mode")
+    assert result.code == 0 and (closed / "file").read_text() == "longer", result
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o555
+    assert stat.S_IMODE((place.out / "tree" / "open").stat().st_mode) == 0o2750
+
+
+def test_what_is_left_out_need_not_be_looked_at(place, nobody, tree):
+    """It is in a folder whose names may be listed, and nothing else."""
+    (tree / "closed").mkdir()
+    (tree / "closed" / "file").write_text("file")
+    (tree / "closed").chmod(0o644)
+    give_to_nobody(place)
+    result = nobody("src/tree", "out", "--exclude=closed/*")
+    assert result.code == 0, result
+    (place.out / "tree" / "closed").chmod(0o755)
+    assert list((place.out / "tree" / "closed").iterdir()) == []
+
+
 @root_only
 def test_a_group_that_one_may_give(place, nobody, tree):
     (tree / "file").write_text("file")
@@ -192,6 +220,53 @@ def test_new_metadata_of_names_that_the_source_has_in_common(place, send, tree):
     assert send("src/tree", "out").code == 0
     same(tree, place.out / "tree")
     assert stat.S_IMODE(os.stat(place / "snapshot").st_mode) == 0o600
+
+
+def test_a_new_name_in_a_new_folder(place, send, tree):
+    """The file has new metadata too; and the folder, which is listed before the file, has enough to be filled beside itself."""
+    new = ["0", "1", "2", "3"]  # two of which are listed before the file, whichever way a folder is listed
+    for name in new[:2]:
+        (tree / name).mkdir()
+    (tree / "one").write_text("one")
+    os.link(tree / "one", tree / "two")
+    for name in new[2:]:
+        (tree / name).mkdir()
+    assert send("src/tree", "out", *[f"--exclude={name}" for name in new]).code == 0
+    for name in new:
+        for number in range(5):
+            (tree / name / f"file{number}").write_text(name)
+        os.link(tree / "one", tree / name / "link")
+    (tree / "one").chmod(0o600)
+    result = send("src/tree", "out")
+    assert result.code == 0, result
+    same(tree, place.out / "tree")
+
+
+@pytest.mark.usefixtures("fault_library")
+def test_a_name_of_what_could_not_be_read(place, send, tree):
+    """An older file stands under the first name: the second, which is right, does not become it."""
+    (tree / "one").write_text("new")
+    os.link(tree / "one", tree / "two")
+    first, second = os.listdir(tree)
+    target = place.out / "tree"
+    target.mkdir(parents=True)
+    (target / first).write_text("older")
+    (target / second).write_text("new")
+    result = send("src/tree", "out", fault={"op": "read", "rank": 0, "path": "/src/tree/", "times": "all", "fail": "EIO"})
+    assert result.code == PARTIAL and (target / second).read_text() == "new", result
+    assert {os.path.basename(error["path"]) for error in result.report["errors"]} == {first, second}, result
+    assert send("src/tree", "out").code == 0
+    same(tree, target)
+
+
+@pytest.mark.usefixtures("fault_library")
+def test_a_close_that_fails_after_the_name_was_given(place, send, tree):
+    for name in ("one", "two"):
+        (tree / name).write_text(name)
+    result = send("src/tree", "out", fault={"op": "close", "rank": 1, "path": "/out/tree/#", "fail": "EIO"})
+    assert result.code == PARTIAL and [error["errno"] for error in result.report["errors"]] == [errno.EIO], result
+    failed = os.path.basename(result.report["errors"][0]["path"])
+    assert os.listdir(place.out / "tree") == [name for name in ("one", "two") if name != failed]
 
 
 # --- special files and links ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import stat
 
 import pytest
@@ -156,6 +157,24 @@ def test_several_sources(place, send):
     for name in "abc":
         same(place.src / name, place.out / name)
     assert (place.out / "single").read_bytes() == (place.src / "single").read_bytes()
+
+
+def descriptors(soft, hard):
+    """A Popen option that runs it with so many."""
+    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))}
+
+
+@pytest.mark.parametrize("soft, hard", [(400, 400), (64, 4096)])
+def test_many_folders_and_few_descriptors(place, send, soft, hard):
+    names = [f"tree{number}" for number in range(6)]
+    for name in names:
+        for number in range(100):
+            (place.src / name / f"{number}").mkdir(parents=True)
+            (place.src / name / f"{number}" / "file").write_text(name)
+    result = send(*[f"src/{name}" for name in names], "out", **descriptors(soft, hard))
+    assert result.code == 0, result
+    for name in names:
+        same(place.src / name, place.out / name)
 
 
 def test_an_empty_folder(place, send):

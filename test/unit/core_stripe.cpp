@@ -80,6 +80,14 @@ TEST(Stripe, RowsAreAllCellsOnceAndGroupsUseEachWorkerOnce) {
   }
 }
 
+TEST(Stripe, BytesOfAVastFile) {
+  const core::Stripe stripe(INT64_C(1) << 62, 4096, {5, 3, 8, 1, 9}, 1);
+  std::int64_t bytes = 0;
+  for (const std::uint32_t worker : stripe.workers()) bytes += stripe.bytes_of(worker);
+  EXPECT_EQ(bytes, (INT64_C(1) << 62) / 4 * 5);
+  EXPECT_EQ(stripe.bytes_of(7), 0);
+}
+
 TEST(Stripe, PositionsAreTheOrderOfRows) {
   for (const std::int64_t size : {1, 69, 700, 5000}) {
     for (const std::uint32_t count : {1U, 2U, 5U, 6U, 70U, 97U}) {
