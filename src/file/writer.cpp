@@ -112,12 +112,13 @@ core::Examination Writer::inspect(const core::Page& page) {
 // An honest manifest names each folder before what is in it. One that does not, so that a link takes a folder's place,
 // is refused before anything is made of its page.
 void Writer::check_folders(const core::Page& page) {
-  const auto hash = [](std::string_view path) { return base::checksum_of(std::as_bytes(std::span(path))); };
+  std::string_view known;
   for (const core::Entry& entry : page.entries) {
     const std::string_view above = parent_of(entry.path);
-    if (!above.empty() && !named_folders_.contains(hash(above)))
+    if (!above.empty() && above != known && !marks_.has(above, FolderMarks::kNamed))
       throw base::Error(Kind::kIntegrity, entry.path, 0, "is refused: the manifest names no folder for it");
-    if (entry.type == Type::kFolder) named_folders_.insert(hash(entry.path));
+    known = above;
+    if (entry.type == Type::kFolder) marks_.set(entry.path, FolderMarks::kNamed);
   }
 }
 
@@ -253,9 +254,9 @@ void Writer::stage_from(const core::Page& page, std::size_t first, const core::E
   if (above == listed_folder_) return;
   listed_folder_ = above;
   if (stage_) settle(*std::exchange(stage_, nullptr));
-  if (!fresh_folders_.contains(listed_folder_) || !can_stage(page, first)) return;
+  if (!marks_.has(listed_folder_, FolderMarks::kFresh) || !can_stage(page, first)) return;
   // A manifest that lists a folder again, which no honest one does, must not take its stage for a leftover.
-  if (!staged_folders_.insert(base::checksum_of(std::as_bytes(std::span(listed_folder_)))).second) return;
+  if (!marks_.set(listed_folder_, FolderMarks::kStaged)) return;
   stage_ = Stage::make(parent(listed_folder_), listed_folder_);
 }
 
@@ -296,12 +297,12 @@ bool Writer::rescue(const core::Entry& entry, const OpenFolder& folder, struct s
 
 bool Writer::wants_file(const core::Page& page, std::uint64_t index, const core::Entry& entry,
                         std::vector<core::Part>& held) {
-  const std::string above(parent_of(entry.path));
+  const std::string_view above = parent_of(entry.path);
   struct stat status = {};
-  const bool fresh = !above.empty() && fresh_folders_.contains(above);
+  const bool fresh = !above.empty() && marks_.has(above, FolderMarks::kFresh);
   const auto folder = fresh ? nullptr : parent(entry.path);
   bool exists = !fresh && fstatat(folder->fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
-  if (!fresh) look_for_stage(above);
+  if (!fresh) look_for_stage(std::string(above));
   if (!exists && !fresh) exists = rescue(entry, *folder, status);
   if (exists && is_in_place(entry, *folder, status)) {
     const bool same = has_metadata(entry, *folder, status);
@@ -337,7 +338,7 @@ void Writer::look_for_journal(Target& target, const OpenFolder& folder) {
   const std::string name = leaf(target.entry.path);
   if (faccessat(folder.fd.get(), journal_name(name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
   target.folder = parent(target.entry.path);
-  target.lock.emplace(folder.fd.get(), lock_name(name), target.shown);
+  target.lock = std::make_unique<Lock>(folder.fd.get(), lock_name(name), target.shown);
   target.recovered = recover(folder.fd.get(), name, target.entry);
   // Of no use to anybody, it makes room.
   if (target.recovered.parts.empty()) static_cast<void>(unlinkat(folder.fd.get(), temporary_name(name).c_str(), 0));

@@ -29,6 +29,7 @@
 #include "file/beneath.h"
 #include "file/folders.h"
 #include "file/journal.h"
+#include "file/kept.h"
 #include "file/lock.h"
 #include "file/metadata.h"
 #include "file/stage.h"
@@ -102,21 +103,12 @@ class Writer final : public core::Sink {
     std::shared_ptr<Stage> stage;  // where it is made instead
     std::once_flag opened;
     std::shared_ptr<const OpenFolder> folder;
-    std::optional<Lock> lock;
-    std::optional<Journal> journal;
+    // Of a large one; by far the most files have neither.
+    std::unique_ptr<Lock> lock;
+    std::unique_ptr<Journal> journal;
     Recovered recovered;  // what an earlier run has written
     bool made = false;    // the file under the temporary name is ours
     base::Fd fd;
-  };
-  // What a folder gets once it is filled.
-  struct Pending {
-    std::uint64_t index = 0;  // of its entry
-    core::Entry entry;
-    bool made = false;
-  };
-  struct Link {
-    std::string path;
-    std::string first;
   };
   // A folder that can't be had, and how many entries in it were left out for that.
   struct Refused {
@@ -163,9 +155,9 @@ class Writer final : public core::Sink {
   Done make_other(const core::Entry& entry);
   bool other_is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
   bool would_change(const core::Entry& entry);
-  bool link_is_there(const Link& link);
-  void make_link(const Link& link);
-  void finish_folder(const Pending& pending);
+  bool link_is_there(const LinkRecord& link);
+  void make_link(const LinkRecord& link);
+  void finish_folder(const FolderRecord& record);
 
   void open(Target& target);
   void open_once(Target& target);
@@ -200,16 +192,14 @@ class Writer final : public core::Sink {
   std::unordered_map<std::string, Lock> trees_;
   std::vector<base::Fd> locked_folders_;  // trees beside which no lock can be made
   bool distrusted_ = false;
-  std::unordered_set<std::uint64_t> named_folders_;  // that the manifest has named so far: hashes of their paths
-  std::unordered_set<std::string> fresh_folders_;    // made by this run: nothing is in them but what it puts there
-  std::vector<Pending> pending_;
-  std::vector<Link> links_;
+  FolderMarks marks_;
+  FolderRecords folder_records_;
+  LinkRecords links_;
   std::map<dev_t, std::shared_ptr<const OpenFolder>> unsynced_folders_;  // one on each file system
   // Of the folder whose entries are being examined.
   std::string listed_folder_;
   std::shared_ptr<Stage> stage_;
-  std::unordered_set<std::uint64_t> staged_folders_;  // hashes of the paths of those that had one
-  std::string looked_beside_;                         // where for what an earlier run has left
+  std::string looked_beside_;  // where for what an earlier run has left
   std::shared_ptr<const OpenFolder> left_stage_above_;
   std::shared_ptr<const OpenFolder> left_stage_;
   std::unordered_set<std::string> shown_already_;  // folders of --publish that stand there under their own names

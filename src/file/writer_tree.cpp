@@ -56,19 +56,6 @@ bool leads_to(int folder, const std::string& name, const std::string& target) {
   return size >= 0 && target == std::string_view(there.data(), static_cast<std::size_t>(size));
 }
 
-// What is kept of a folder until it is filled.
-core::Entry folder_metadata(const core::Entry& entry) {
-  core::Entry kept;
-  kept.path = entry.path;
-  kept.type = Type::kFolder;
-  kept.mode = entry.mode;
-  kept.uid = entry.uid;
-  kept.gid = entry.gid;
-  kept.mtime = entry.mtime;
-  kept.attributes = entry.attributes;
-  return kept;
-}
-
 bool same_time(const struct stat& status, const core::Entry& entry) { return timestamp(status.st_mtim) == entry.mtime; }
 
 // The same kind of thing that leads to the same place.
@@ -84,7 +71,7 @@ bool is_same_thing(int folder, const std::string& name, const struct stat& statu
 Writer::Done Writer::make(std::uint64_t index, const core::Entry& entry) {
   if (entry.type == Type::kFolder) return make_folder(index, entry);
   if (entry.type != Type::kHardLink) return make_other(entry);
-  links_.push_back({entry.path, entry.link});
+  links_.add({entry.path, entry.link});
   return Done::kMade;
 }
 
@@ -92,13 +79,11 @@ Writer::Done Writer::make(std::uint64_t index, const core::Entry& entry) {
 Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) {
   const auto above = parent(entry.path);
   const std::string name = leaf(entry.path);
-  Pending pending;
-  pending.index = index;
-  pending.made = mkdirat(above->fd.get(), name.c_str(), 0700) == 0;
-  if (!pending.made && errno != EEXIST) throw failure(shown(entry), "can't be made");
-  if (pending.made) fresh_folders_.insert(entry.path);
+  const bool made = mkdirat(above->fd.get(), name.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) throw failure(shown(entry), "can't be made");
+  if (made) marks_.set(entry.path, FolderMarks::kFresh);
   struct stat status = {};
-  if (!pending.made) {
+  if (!made) {
     if (fstatat(above->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
       throw failure(shown(entry), "can't be looked at");
     if (!S_ISDIR(status.st_mode)) {
@@ -110,10 +95,8 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
       throw failure(shown(entry), "can't be opened for writing");
     }
   }
-  pending.entry = folder_metadata(entry);
-  const Done done = pending.made ? Done::kMade : Done::kInPlace;
-  pending_.push_back(std::move(pending));
-  return done;
+  folder_records_.add({index, entry, made});
+  return made ? Done::kMade : Done::kInPlace;
 }
 
 void Writer::lock_top(bool opens) {
@@ -126,11 +109,9 @@ void Writer::lock_top(bool opens) {
 }
 
 void Writer::set_top(std::uint64_t index, const core::Entry& entry) {
-  Pending pending;
-  pending.index = index;
-  pending.entry = folder_metadata(entry);
-  pending.entry.path.clear();
-  pending_.push_back(std::move(pending));
+  FolderRecord record{index, entry, false};
+  record.entry.path.clear();
+  folder_records_.add(std::move(record));
 }
 
 bool Writer::other_is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) {
@@ -217,7 +198,7 @@ bool Writer::would_change(const core::Entry& entry) {
   return !other_is_in_place(entry, *above, status);
 }
 
-bool Writer::link_is_there(const Link& link) {
+bool Writer::link_is_there(const LinkRecord& link) {
   const auto from = folders_->open(parent_of(link.first));
   const auto to = folders_->open(parent_of(link.path));
   struct stat first = {};
@@ -227,7 +208,7 @@ bool Writer::link_is_there(const Link& link) {
          first.st_ino == second.st_ino && first.st_dev == second.st_dev;
 }
 
-void Writer::make_link(const Link& link) {
+void Writer::make_link(const LinkRecord& link) {
   if (link_is_there(link)) return;
   const std::string shown = this->shown(link.path);
   const auto from = parent(link.first);
@@ -250,19 +231,19 @@ void Writer::make_link(const Link& link) {
   throw base::system_error(Kind::kDestination, shown, error_number, "can't be put in place");
 }
 
-void Writer::finish_folder(const Pending& pending) {
-  const auto folder = folders_->open(pending.entry.path);
-  const std::string shown = this->shown(pending.entry.path);
+void Writer::finish_folder(const FolderRecord& record) {
+  const auto folder = folders_->open(record.entry.path);
+  const std::string shown = this->shown(record.entry.path);
   if (!folder) throw failure(shown, "its metadata can't be set");
   struct stat status = {};
   if (fstat(folder->fd.get(), &status) != 0) throw failure(shown, "fstat");
   Metadata what = settings_.metadata;
-  core::Entry entry = pending.entry;
+  core::Entry entry = record.entry;
   if (!what.mode) {
-    entry.mode = pending.made ? 0777U & ~mask_ : status.st_mode & 07777U;
+    entry.mode = record.made ? 0777U & ~mask_ : status.st_mode & 07777U;
     what.mode = true;
   }
-  lacks(file::set_metadata(folder->fd.get(), status, entry, what, pending.made && !folder->gives_acl, shown));
+  lacks(file::set_metadata(folder->fd.get(), status, entry, what, record.made && !folder->gives_acl, shown));
   if (settings_.fsync) unsynced_folders_.try_emplace(folder->device, folder);
 }
 
@@ -271,7 +252,7 @@ Writer::Finished Writer::finish() {
   forget_left_stage();
   sync_and_publish(std::exchange(unsynced_, {}));
   Finished finished = std::move(finished_);
-  for (const Link& link : links_) {
+  links_.take([&](const LinkRecord& link) {
     try {
       make_link(link);
       ++finished.hard_links;
@@ -279,22 +260,18 @@ Writer::Finished Writer::finish() {
       finished.failures.push_back(error.failure());
     }
     base::note_activity();
-  }
-  links_.clear();
-  std::stable_sort(pending_.begin(), pending_.end(),
-                   [](const Pending& one, const Pending& other) { return one.index < other.index; });
+  });
   // What is in a folder comes behind it in a manifest: the other way round, each is left alone once it has its time.
-  for (auto pending = pending_.rbegin(); pending != pending_.rend(); ++pending) {
+  folder_records_.take_backwards([&](const FolderRecord& record) {
     try {
       // The lock lies in the folder that is to get its time.
-      if (pending->entry.path.empty()) trees_.clear();
-      finish_folder(*pending);
+      if (record.entry.path.empty()) trees_.clear();
+      finish_folder(record);
     } catch (const base::Error& error) {
       finished.failures.push_back(error.failure());
     }
     base::note_activity();
-  }
-  pending_.clear();
+  });
   sync_folders(finished);
   const std::lock_guard lock(mutex_);
   for (auto& [path, refused] : refused_) {
