@@ -20,7 +20,9 @@ using base::Kind;
 using core::Type;
 
 std::string joined(const std::string& folder, std::string_view name) {
-  std::string path = folder;
+  std::string path;
+  path.reserve(folder.size() + 1 + name.size());
+  path = folder;
   if (!path.empty()) path += '/';
   return path.append(name);
 }
@@ -158,13 +160,13 @@ void Walk::open_listing(std::string path, std::vector<base::Failure>& failures) 
   listing_.reset(fdopendir(fd.get()));
   if (!listing_) return fail(errno);
   static_cast<void>(fd.release());
+  listed_name_ = path.empty() ? name_ : joined(name_, path);
   listed_ = {std::move(path), {}};
 }
 
 std::optional<core::Entry> Walk::look_at(const char* name, std::vector<base::Failure>& failures) {
   core::Entry entry;
-  const std::string beneath = joined(listed_.path, name);
-  entry.path = joined(name_, beneath);
+  entry.path = joined(listed_name_, name);
   const int folder = dirfd(listing_.get());
   try {
     struct stat status = {};
@@ -172,7 +174,8 @@ std::optional<core::Entry> Walk::look_at(const char* name, std::vector<base::Fai
       throw base::system_error(Kind::kSource, entry.path, errno, "can't be read");
     }
     const bool is_folder = S_ISDIR(status.st_mode);
-    if (selection_.filter.leaves_out(selection_.beneath ? beneath : entry.path, is_folder)) return std::nullopt;
+    const std::string_view ruled = std::string_view(entry.path).substr(selection_.beneath ? name_.size() + 1 : 0);
+    if (selection_.filter.leaves_out(ruled, is_folder)) return std::nullopt;
     if (entry.path.size() > core::kLongestPath) {
       throw base::system_error(Kind::kSource, entry.path, ENAMETOOLONG, "can't be read");
     }
