@@ -16,6 +16,11 @@ namespace argosy::base {
 
 static_assert(std::endian::native == std::endian::little, "argosy's wire and journal layouts are little-endian");
 
+inline bool all_zeros(std::span<const std::byte> bytes) {
+  return bytes.empty() ||
+         (bytes.front() == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
 class Writer {
  public:
   // Appends to `out`, which outlives the Writer.

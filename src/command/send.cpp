@@ -53,8 +53,11 @@ Report send(const Options& options, const SendOptions& asked, mpi::Session& sess
   task.reads = [&asked](int rank) { return rank == asked.from; };
   task.wants = [&asked](int rank) { return rank == asked.to; };
   task.pool_bytes = slot * (session.rank() == asked.from ? sender : session.rank() == asked.to ? receiver : 0);
-  task.choose = [&](const Found&, const std::vector<bool>&, Report&) {
-    return Way{std::make_unique<core::Direct>(asked.from, asked.to), chunk_size};
+  task.choose = [&](const Found& found, const std::vector<bool>&, Report&) {
+    // Of small files fewer and larger chunks cost less than the cache gives back.
+    const bool larger =
+        neighbours && found.folders > 0 && options.common.chunk_size == 0 && chunk_size == kNeighbourChunk;
+    return Way{std::make_unique<core::Direct>(asked.from, asked.to), larger ? 2 * chunk_size : chunk_size};
   };
   return move_files(options, session, surroundings, task);
 }

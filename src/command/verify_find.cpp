@@ -10,6 +10,7 @@
 #include "command/manifest_reader.h"
 #include "file/compare.h"
 #include "file/first_names.h"
+#include "file/temporary.h"
 
 namespace argosy::command {
 
@@ -18,6 +19,10 @@ namespace {
 using base::Kind;
 
 constexpr std::int64_t kPart = 64 << 20;
+constexpr std::size_t kNamesHeld = 64 * 1024;
+
+// Of 1024 parts of all hashes.
+std::size_t part_of(std::uint64_t hash) { return hash >> 54U; }
 
 class SideBySide final : public Finder {
  public:
@@ -140,8 +145,8 @@ class ManifestLines final : public Finder {
 
 class LineByLine final : public Finder {
  public:
-  LineByLine(std::string manifest, std::string directory)
-      : lines_(std::move(manifest)), not_named_(std::move(directory)) {}
+  LineByLine(const std::string& manifest, std::string directory)
+      : lines_(manifest), not_named_(std::move(directory), names_again(manifest)) {}
 
   std::optional<Compared> next(std::vector<base::Failure>& failures) override {
     if (!begun_) not_named_.open();
@@ -157,6 +162,13 @@ class LineByLine final : public Finder {
   }
 
  private:
+  // What comes through a pipe comes once.
+  static NotNamed::Names names_again(const std::string& manifest) {
+    struct stat status = {};
+    if (stat(manifest.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
+    return [manifest] { return find_lines(manifest); };
+  }
+
   ManifestLines lines_;
   NotNamed not_named_;
   bool begun_ = false;
@@ -168,25 +180,80 @@ class LineByLine final : public Finder {
 void NotNamed::open() { listing_ = std::make_unique<file::Listing>(directory_); }
 
 void NotNamed::name(const std::string& path) {
-  named_.push_back(file::FirstNames::hash_of(path));
+  const std::uint64_t hash = file::hash_of(path);
   tops_.insert(path.substr(0, path.find('/')));
+  if (again_) {
+    sums_.resize(kParts);
+    Sum& sum = sums_[part_of(hash)];
+    ++sum.names;
+    sum.hashes += hash;
+    if (named_.size() == kNamesHeld) too_many_ = true;
+    if (too_many_) named_ = {};
+  }
+  if (!too_many_) named_.push_back(hash);
+}
+
+bool NotNamed::is_beneath_named(const std::string& path) const {
+  return tops_.contains(path.substr(0, path.find('/')));
+}
+
+void NotNamed::begin(std::vector<base::Failure>& failures) {
+  begun_ = true;
+  std::sort(named_.begin(), named_.end());
+  if (!too_many_) return;
+  std::vector<Sum> there(kParts);
+  while (auto found = listing_->next()) {
+    if (!is_beneath_named(found->path)) continue;
+    if (found->failure) failures.push_back(*found->failure);
+    const std::uint64_t hash = file::hash_of(found->path);
+    ++there[part_of(hash)].names;
+    there[part_of(hash)].hashes += hash;
+  }
+  for (std::size_t part = 0; part < kParts; ++part) {
+    if (there[part] != sums_[part]) differ_.push_back(part);
+  }
+}
+
+// Holds what is named in as many parts as it may; false where none is left.
+bool NotNamed::go_on() {
+  if (differ_.empty()) return false;
+  looked_at_.assign(kParts, false);
+  std::size_t names = 0;
+  do {
+    names += sums_[differ_.front()].names;
+    looked_at_[differ_.front()] = true;
+    differ_.pop_front();
+  } while (!differ_.empty() && names + sums_[differ_.front()].names <= kNamesHeld);
+  named_.clear();
+  const std::unique_ptr<Finder> lines = again_();
+  std::vector<base::Failure> none;
+  while (const auto item = lines->next(none)) {
+    const std::uint64_t hash = file::hash_of(item->path);
+    if (looked_at_[part_of(hash)]) named_.push_back(hash);
+  }
+  std::sort(named_.begin(), named_.end());
+  open();
+  return true;
 }
 
 std::optional<Compared> NotNamed::next(std::vector<base::Failure>& failures) {
-  if (!sorted_) std::sort(named_.begin(), named_.end());
-  sorted_ = true;
-  while (auto found = listing_->next()) {
-    if (!tops_.contains(found->path.substr(0, found->path.find('/')))) continue;
-    Compared item;
-    if (found->failure) {
-      failures.push_back(*found->failure);
+  if (!begun_) begin(failures);
+  do {
+    while (auto found = listing_->next()) {
+      const std::uint64_t hash = file::hash_of(found->path);
+      if (!is_beneath_named(found->path) || (too_many_ && !looked_at_[part_of(hash)])) continue;
+      if (found->failure && too_many_) continue;  // told before
+      Compared item;
+      if (found->failure) {
+        failures.push_back(*found->failure);
+        return item;
+      }
+      if (std::binary_search(named_.begin(), named_.end(), hash)) continue;
+      item.path = found->path;
+      item.found.emplace_back("not in the manifest");
       return item;
     }
-    if (std::binary_search(named_.begin(), named_.end(), file::FirstNames::hash_of(found->path))) continue;
-    item.path = found->path;
-    item.found.emplace_back("not in the manifest");
-    return item;
-  }
+  } while (go_on());
   return std::nullopt;
 }
 
@@ -198,8 +265,8 @@ std::unique_ptr<Finder> find_lines(std::string manifest) {
   return std::make_unique<ManifestLines>(std::move(manifest));
 }
 
-std::unique_ptr<Finder> find_line_by_line(std::string manifest, std::string directory) {
-  return std::make_unique<LineByLine>(std::move(manifest), std::move(directory));
+std::unique_ptr<Finder> find_line_by_line(const std::string& manifest, std::string directory) {
+  return std::make_unique<LineByLine>(manifest, std::move(directory));
 }
 
 }  // namespace argosy::command

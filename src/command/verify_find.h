@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -35,10 +37,14 @@ class Finder {
 };
 
 // What of a folder a manifest does not name, beneath what it does name. Of the names that have been named their hashes
-// are held.
+// are held, 8 bytes each; where they can be had again and are more than a few, only sums of them, from which it is seen
+// in which parts there is another name: these are then looked at once more.
 class NotNamed {
  public:
-  explicit NotNamed(std::string directory) : directory_(std::move(directory)) {}
+  using Names = std::function<std::unique_ptr<Finder>()>;
+  // `again` gives all names once more; without it they are held.
+  explicit NotNamed(std::string directory, Names again = {})
+      : directory_(std::move(directory)), again_(std::move(again)) {}
   // Blocks. Throws base::Error (kSource): the folder can't be read.
   void open();
   void name(const std::string& path);
@@ -46,9 +52,24 @@ class NotNamed {
   std::optional<Compared> next(std::vector<base::Failure>& failures);
 
  private:
+  static constexpr std::size_t kParts = 1024;  // of all hashes
+  struct Sum {
+    std::uint64_t names = 0;
+    std::uint64_t hashes = 0;  // modulo 2^64
+    friend bool operator==(const Sum&, const Sum&) = default;
+  };
+  void begin(std::vector<base::Failure>& failures);
+  bool go_on();
+  bool is_beneath_named(const std::string& path) const;
+
   std::string directory_;
+  Names again_;
   std::vector<std::uint64_t> named_;
-  bool sorted_ = false;
+  std::vector<Sum> sums_;
+  bool too_many_ = false;  // to be held
+  bool begun_ = false;
+  std::deque<std::size_t> differ_;  // the parts still to be looked at
+  std::vector<bool> looked_at_;     // those that are being looked at
   std::set<std::string> tops_;
   std::unique_ptr<file::Listing> listing_;
 };
@@ -58,6 +79,6 @@ std::unique_ptr<Finder> find_side_by_side(std::string a, std::string b, file::Me
 // The manifest's lines.
 std::unique_ptr<Finder> find_lines(std::string manifest);
 // The same, and then what is beneath the same folders of `directory` and not named.
-std::unique_ptr<Finder> find_line_by_line(std::string manifest, std::string directory);
+std::unique_ptr<Finder> find_line_by_line(const std::string& manifest, std::string directory);
 
 }  // namespace argosy::command

@@ -27,6 +27,7 @@
 #include "file/digest_file.h"
 #include "file/first_names.h"
 #include "file/listing.h"
+#include "file/temporary.h"
 
 namespace argosy::command {
 
@@ -44,7 +45,7 @@ constexpr std::size_t kLeastBytes = 4 * 1024;
 
 using Drawers = std::array<base::Digest, kDrawers>;
 
-std::size_t drawer_of(std::string_view path) { return file::FirstNames::hash_of(path) % kDrawers; }
+std::size_t drawer_of(std::string_view path) { return file::hash_of(path) % kDrawers; }
 
 // A tree as a rank sees it, entry by entry. On an I/O thread.
 class Tree {
@@ -83,8 +84,7 @@ class Tree {
       if (item->failure) throw base::Error(*item->failure);
       // Names are told apart by the first of each file, whatever drawer that is in.
       const bool several = item->status.st_nlink > 1 && !S_ISDIR(item->status.st_mode);
-      const std::uint64_t first =
-          several ? names_.first(item->status, item->path) : file::FirstNames::hash_of(item->path);
+      const std::uint64_t first = several ? names_.first(item->status, item->path) : file::hash_of(item->path);
       if (wanted[drawer_of(told.path)]) {
         told.digest = digest(*item, first);
         ++entries_;

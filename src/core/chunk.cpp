@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/bytes.h"
+#include "core/packed.h"
 
 namespace argosy::core {
 
@@ -23,7 +24,8 @@ void put_record(base::Writer& writer, const Record& record) {
   writer.put(static_cast<std::uint8_t>(record.kind));
   writer.put(std::uint8_t{0});
   writer.put(std::uint16_t{0});
-  writer.put(static_cast<std::int32_t>(record.failure));
+  writer.put(record.kind == Record::Kind::kPacked ? static_cast<std::int32_t>(record.packed)
+                                                  : static_cast<std::int32_t>(record.failure));
   writer.put(record.entry);
   writer.put(record.offset);
   writer.put(record.length);
@@ -46,10 +48,13 @@ bool get_record(base::Reader& reader, Record& record) {
   record.length = reader.get<std::int64_t>();
   record.digest.low = reader.get<std::uint64_t>();
   record.digest.high = reader.get<std::uint64_t>();
-  if (kind < 1 || kind > 3) return false;
+  if (kind < 1 || kind > 4) return false;
   record.kind = static_cast<Record::Kind>(kind);
-  if (!is_failure_kind(failure)) return false;
-  record.failure = static_cast<base::Kind>(failure);
+  const bool packed = record.kind == Record::Kind::kPacked;
+  if (packed && (failure <= 0 || record.length > kPackedMost)) return false;
+  if (packed) record.packed = static_cast<std::uint32_t>(failure);
+  if (!packed && !is_failure_kind(failure)) return false;
+  if (!packed) record.failure = static_cast<base::Kind>(failure);
   if (record.offset < 0 || record.length < 0 || record.length > INT64_MAX - record.offset) return false;
   if (record.kind != Record::Kind::kEnd)
     return record.failure == base::Kind::kNone && record.offset % base::kLeafSize == 0 && spare_is_zero;
@@ -57,6 +62,17 @@ bool get_record(base::Reader& reader, Record& record) {
 }
 
 }  // namespace
+
+std::uint64_t Record::payload() const {
+  if (kind == Kind::kData) return static_cast<std::uint64_t>(length);
+  return kind == Kind::kPacked ? packed : 0;
+}
+
+std::int64_t Record::data() const {
+  const auto bytes = static_cast<std::int64_t>(payload());
+  return kind == Kind::kPacked ? bytes - static_cast<std::int64_t>(packed_bits(static_cast<std::size_t>(length)))
+                               : bytes;
+}
 
 std::size_t message_capacity(std::int64_t chunk_size) {
   return kHeadBytes + static_cast<std::size_t>(chunk_size) + kRecordsAChunk * kRecordBytes;
@@ -121,10 +137,8 @@ std::optional<ChunkView> open_chunk(std::span<const std::byte> message, std::str
   std::uint64_t data = 0;
   for (Record& record : view.records) {
     require(get_record(records, record), kRecords);
-    if (record.kind == Record::Kind::kData) {
-      require(static_cast<std::uint64_t>(record.length) <= view.head.payload - data, kRecords);
-      data += static_cast<std::uint64_t>(record.length);
-    }
+    require(record.payload() <= view.head.payload - data, kRecords);
+    data += record.payload();
   }
   require(data == view.head.payload, kRecords);
   require(flags <= 1 && spare == 0 && spare_too == 0 && view.head.stream_bytes >= 0, "its head is impossible");

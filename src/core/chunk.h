@@ -24,17 +24,25 @@ inline constexpr std::int64_t kLargestChunk = std::int64_t{1} << 30;  // a messa
 
 struct Record {
   enum class Kind : std::uint8_t {
-    kData = 1,  // `length` bytes of the payload, in the order of the records, lie at `offset` of the file
-    kHole = 3,  // `length` bytes at `offset` of the file are zeros and do not travel
-    kEnd = 2,   // the file ends: its whole `length` and digest, or, with `failure`, that it can't be had
+    kData = 1,    // `length` bytes of the payload, in the order of the records, lie at `offset` of the file
+    kHole = 3,    // `length` bytes at `offset` of the file are zeros and do not travel
+    kPacked = 4,  // as kData, of which some is zeros that do not travel (packed.h): `packed` bytes of the payload
+    kEnd = 2,     // the file ends: its whole `length` and digest, or, with `failure`, that it can't be had
   };
   Kind kind = Kind::kData;
   base::Kind failure = base::Kind::kNone;  // kEnd only: why the source gave up
   std::uint64_t entry = 0;                 // index in the manifest
-  // kData, kHole: where in the file; kEnd: how many bytes of it did not travel, since every destination held them.
+  std::uint32_t packed = 0;
+  // kData, kHole, kPacked: where in the file; kEnd: how many bytes of it did not travel, since every destination held
+  // them.
   std::int64_t offset = 0;
   std::int64_t length = 0;
-  base::Digest digest;  // kData, kHole: digest_of(these bytes, offset); kEnd: the whole file's, closed
+  base::Digest digest;  // kData, kHole, kPacked: digest_of(these bytes, offset); kEnd: the whole file's, closed
+
+  // How much of the payload is its own.
+  std::uint64_t payload() const;
+  // How many of a file's bytes travel with it.
+  std::int64_t data() const;
 };
 
 struct Head {

@@ -36,6 +36,7 @@ struct Examination {
 struct Region {
   bool hole = false;
   std::int64_t length = 0;
+  bool holes = false;  // data of a file with holes, some of which may be in it: leaves that have any data are all data
 };
 
 // Called on I/O threads only. Errors are thrown as base::Error; the engine turns them into failures of that one entry.

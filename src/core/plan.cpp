@@ -7,7 +7,7 @@
 namespace argosy::core {
 
 std::int64_t Planner::add(std::uint64_t entry, std::int64_t size, bool open_ended, const Ranges& held) {
-  File file{entry, size, 0, open_ended};
+  File file{entry, size, 0, open_ended, 0};
   if (open_ended || is_small(file)) {
     files_.push_back(std::move(file));
     return size;
@@ -21,6 +21,11 @@ std::int64_t Planner::add(std::uint64_t entry, std::int64_t size, bool open_ende
   if (file.wanted.empty()) file.wanted.push_back({size, size});
   files_.push_back(std::move(file));
   return bytes;
+}
+
+void Planner::hole(std::uint64_t entry, std::int64_t until) {
+  const auto file = std::find_if(files_.begin(), files_.end(), [entry](const File& one) { return one.entry == entry; });
+  if (file != files_.end()) file->hole_until = std::max(file->hole_until, until);
 }
 
 void Planner::end(std::uint64_t entry) {
@@ -37,9 +42,13 @@ std::vector<Extent> Planner::next(bool more_to_come) {
       return {extent};
     }
     Range& range = first.wanted.front();
-    const std::int64_t length = std::min(chunk_size_, range.end - range.begin);
-    Extent extent{first.entry, range.begin, length, false, false, false};
+    const std::int64_t hole = std::min(first.hole_until, range.end) - range.begin;
+    const std::int64_t most = hole > 0 ? std::min(hole, kLongestHole) : chunk_size_;
+    const std::int64_t length = std::min(most, range.end - range.begin);
+    Extent extent{first.entry, range.begin, length};
+    extent.hole = hole > 0;
     range.begin += length;
+    extent.rest = range.end - range.begin;
     if (range.begin == range.end) first.wanted.pop_front();
     extent.last = first.wanted.empty();
     if (extent.last) files_.pop_front();

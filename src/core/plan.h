@@ -19,7 +19,12 @@ struct Extent {
   bool small = false;       // the whole file, less than a chunk
   bool last = false;        // of its file, whose size is known
   bool open_ended = false;  // read until the end shows
+  bool hole = false;        // known to be one: longer than a chunk, perhaps, since nothing of it travels
+  std::int64_t rest = 0;    // how much more of the file follows at once and is wanted
 };
+
+// A hole is told in parts of at most this, so that the I/O threads share the work of its digest.
+inline constexpr std::int64_t kLongestHole = std::int64_t{1} << 30;
 
 class Planner {
  public:
@@ -30,6 +35,10 @@ class Planner {
   void add(std::uint64_t entry, std::int64_t size, bool open_ended) { add(entry, size, open_ended, {}); }
   // Of a file of at least a chunk `held` need not be moved; returns how many bytes are.
   std::int64_t add(std::uint64_t entry, std::int64_t size, bool open_ended, const Ranges& held);
+
+  // What of this file has not been planned yet is a hole up to `until`, a multiple of base::kLeafSize or the file's
+  // end.
+  void hole(std::uint64_t entry, std::int64_t until);
 
   // No more of this file: what has not been planned of it never will be. An open-ended file ends this way.
   void end(std::uint64_t entry);
@@ -50,6 +59,7 @@ class Planner {
     std::int64_t size = 0;
     std::int64_t planned = 0;
     bool open_ended = false;
+    std::int64_t hole_until = 0;
     std::deque<Range> wanted = {};  // of a file of at least a chunk
   };
   bool is_small(const File& file) const { return !file.open_ended && file.size < chunk_size_; }

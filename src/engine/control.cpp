@@ -73,17 +73,18 @@ bool Control::receive_page() {
   if (handlers_.has_room && !handlers_.has_room()) return false;
   post(parent_, core::Tag::kPage, page_buffer_, [this](std::span<const std::byte> bytes) {
     std::string why;
-    const auto page = core::decode_page(bytes, why);
+    auto page = core::decode_page(bytes, why);
     if (!page) throw broken(why);
     if (page->number != next_page_ || page->first != entries_) throw broken("a manifest page came out of its order");
     pass_on(core::Tag::kPage, bytes);
     ++next_page_;
     entries_ += page->entries.size();
     last_page_ = page->last;
-    if (handlers_.page) handlers_.page(*page);
+    const core::Answer nothing{page->number, std::vector<bool>(page->entries.size(), false)};
+    if (handlers_.page) handlers_.page(std::move(*page));
     // A rank that only hands on, at the end of the way, wants nothing.
     const bool nobody_asked = !own_destination_ && children_.empty();
-    if (nobody_asked && !page->last) count({page->number, std::vector<bool>(page->entries.size(), false)});
+    if (nobody_asked && !last_page_) count(nothing);
   });
   return true;
 }

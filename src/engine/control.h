@@ -23,7 +23,7 @@ class Control {
  public:
   // Each may be left empty where this rank has no use for it. All are called on the main thread.
   struct Handlers {
-    std::function<void(const core::Page&)> page;        // destinations: the next page
+    std::function<void(core::Page)> page;               // destinations: the next page
     std::function<bool()> has_room;                     // destinations: may a page come now?
     std::function<void(const core::Answer&)> answer;    // root: what the destinations together want of a page
     std::function<void(const core::Receipt&)> receipt;  // root: what they have together done since the one before

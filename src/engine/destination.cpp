@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/activity.h"
+#include "core/packed.h"
 
 namespace argosy::engine {
 
@@ -89,7 +90,7 @@ void Destination::examine_next() {
       });
 }
 
-void Destination::examined(const core::Page& page, core::Examination examination) {
+void Destination::examined(core::Page& page, core::Examination examination) {
   std::vector<bool> failed(page.entries.size(), false);
   for (const std::uint32_t i : examination.failed) {
     failed[i] = true;
@@ -97,11 +98,11 @@ void Destination::examined(const core::Page& page, core::Examination examination
   }
   failures_.add(std::move(examination.failures));
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
-    const core::Entry& entry = page.entries[i];
+    core::Entry& entry = page.entries[i];
     if (examination.wanted[i]) {
       if (examination.only_asked) continue;
       File& file = files_[page.first + i];
-      file.path = entry.path;
+      file.path = std::move(entry.path);
       file.size = entry.size;
       file.open_ended = entry.open_ended;
     } else if (entry.readable() && !failed[i]) {
@@ -162,15 +163,14 @@ void Destination::refuse(const core::ChunkView& view) {
 
 std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view, bool own) {
   std::vector<Job> jobs;
+  jobs.reserve(view.records.size() / 2 + 1);
   std::span<const std::byte> rest = view.payload;
   std::vector<std::uint64_t> ended;
   for (std::size_t i = 0; i < view.records.size(); ++i) {
     const core::Record& record = view.records[i];
     std::span<const std::byte> data;
-    if (record.kind == core::Record::Kind::kData) {
-      data = rest.first(static_cast<std::size_t>(record.length));
-      rest = rest.subspan(data.size());
-    }
+    data = rest.first(static_cast<std::size_t>(record.payload()));
+    rest = rest.subspan(data.size());
     const auto found = files_.find(record.entry);
     if (found == files_.end()) continue;  // not wanted here, or it has failed here already
     File& file = found->second;
@@ -184,7 +184,7 @@ std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view, 
     Job job;
     job.record = record;
     job.data = data;
-    job.path = file.path;
+    job.path = &file.path;
     job.told = file.open_ended ? -1 : file.size;
     job.verified = own || record.kind == core::Record::Kind::kHole;
     job.held = record.length > 0 && file.held.covers({record.offset, record.offset + record.length});
@@ -204,23 +204,36 @@ std::vector<Destination::Job> Destination::prepare(const core::ChunkView& view, 
   return jobs;
 }
 
+base::Failure Destination::damaged(const Job& job) {
+  return integrity(*job.path, fmt::format("bytes {} to {} were damaged on their way", job.record.offset,
+                                          job.record.offset + job.record.length));
+}
+
 void Destination::work(Job& job) noexcept {
   try {
+    std::optional<std::vector<std::byte>> unpacked;
+    if (job.record.kind == core::Record::Kind::kPacked) {
+      unpacked = core::unpack(job.data, static_cast<std::size_t>(job.record.length));
+      if (!unpacked) {
+        job.failure = damaged(job);
+        return;
+      }
+      job.data = *unpacked;
+    }
     const base::Digest digest =
         job.verified ? job.record.digest : timed_digest(workers_.meter(), job.data, job.record.offset);
     if (digest != job.record.digest) {
-      job.failure = integrity(job.path, fmt::format("bytes {} to {} were damaged on their way", job.record.offset,
-                                                    job.record.offset + job.record.length));
+      job.failure = damaged(job);
       return;
     }
     const bool whole = job.end.has_value();
     if (whole && base::close_digest(digest, job.record.length) != job.end->digest) {
-      job.failure = integrity(job.path, "the digest differs from the source's");
+      job.failure = integrity(*job.path, "the digest differs from the source's");
       return;
     }
     const Timed writing(workers_.meter(), Work::kDisk);
     const core::Range range{job.record.offset, job.record.offset + job.record.length};
-    if (whole && !job.held && job.record.kind == core::Record::Kind::kData) {
+    if (whole && !job.held && job.record.kind != core::Record::Kind::kHole) {
       job.written = true;
       sink_.put(job.record.entry, job.data, job.end->digest);
       base::note_activity();
@@ -251,13 +264,11 @@ void Destination::worked(const std::vector<Job>& jobs) {
     } else {
       file.written += job.record.length;
       file.sum += job.record.digest;
-      if (job.record.kind == core::Record::Kind::kData) {
-        if (job.written) counts_.bytes_written += job.record.length;
-        receipt_.bytes += job.record.length;
-      }
+      if (job.written) counts_.bytes_written += job.record.data();
+      receipt_.bytes += job.record.data();
       if (job.end) {
+        committed(job.record.entry, file.path, job.end->length, job.end->digest, std::nullopt);
         files_.erase(found);
-        committed(job.record.entry, job.path, job.end->length, job.end->digest, std::nullopt);
         continue;
       }
     }

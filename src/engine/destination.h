@@ -83,15 +83,16 @@ class Destination {
     bool verified = false;  // it has not travelled: nothing to check
     bool held = false;      // what an earlier run has left of it may be the same
     bool written = false;
-    std::optional<core::Record> end;  // the file is whole with this record: commit at once
-    std::string path;
+    std::optional<core::Record> end;    // the file is whole with this record: commit at once
+    const std::string* path = nullptr;  // of the file, which stays as long as it is written
     std::optional<base::Failure> failure;
   };
 
   void examine_next();
-  void examined(const core::Page& page, core::Examination examination);
+  void examined(core::Page& page, core::Examination examination);
   void refuse(const core::ChunkView& view);
   std::vector<Job> prepare(const core::ChunkView& view, bool own);
+  static base::Failure damaged(const Job& job);
   void work(Job& job) noexcept;
   void worked(const std::vector<Job>& jobs);
   void fail(std::uint64_t index, File& file, std::optional<base::Failure> failure);

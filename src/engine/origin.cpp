@@ -87,16 +87,16 @@ void Origin::page_read(core::Listing listing) {
   walking_ = false;
   failures_.add(listing.failures);
   if (stopped_) return;
-  core::Page page;
-  page.number = next_page_++;
-  page.first = counts_.entries;
-  page.last = listing.entries.empty();
-  page.entries = std::move(listing.entries);
-  counts_.entries += page.entries.size();
-  walked_ = page.last;
+  const auto page = std::make_shared<core::Page>();
+  page->number = next_page_++;
+  page->first = counts_.entries;
+  page->last = listing.entries.empty();
+  page->entries = std::move(listing.entries);
+  counts_.entries += page->entries.size();
+  walked_ = page->last;
   // The answer of a destination on this very rank may come before send_page returns.
-  if (!page.last) unanswered_.emplace(page.number, page);
-  control_.send_page(page);
+  if (!page->last) unanswered_.emplace(page->number, page);
+  control_.send_page(*page);
 }
 
 void Origin::page_arrived(const core::Page& page) {
@@ -104,13 +104,13 @@ void Origin::page_arrived(const core::Page& page) {
   if (page.last) return;
   counts_.entries += page.entries.size();
   source_.adopt(page);
-  unanswered_.emplace(page.number, page);
+  unanswered_.emplace(page.number, std::make_shared<const core::Page>(page));
 }
 
 void Origin::answered(core::Answer answer) {
   if (stopped_ && !shared_) return;
   const auto found = unanswered_.find(answer.page);
-  if (found == unanswered_.end() || answer.wanted.size() != found->second.entries.size()) {
+  if (found == unanswered_.end() || answer.wanted.size() != found->second->entries.size()) {
     throw base::Error(base::Kind::kIntegrity, {}, 0, "a manifest answer is about no page of ours");
   }
   answers_.push_back(std::move(answer));
@@ -132,8 +132,7 @@ void Origin::take_answers() {
       continue;
     }
     comparing_ = true;
-    auto page = std::make_shared<core::Page>(unanswered_.at(answer->page));
-    workers_.post([this, answer, page] { compare(*answer, *page); },
+    workers_.post([this, answer, page = unanswered_.at(answer->page)] { compare(*answer, *page); },
                   [this, answer] {
                     comparing_ = false;
                     decided(*answer);
@@ -145,7 +144,8 @@ void Origin::take_answers() {
 void Origin::decided(const core::Answer& answer) {
   if (stopped_ && !shared_) return;
   if (walks_ && shared_) control_.send_grant(answer);
-  const core::Page page = std::move(unanswered_.extract(answer.page).mapped());
+  const std::shared_ptr<const core::Page> kept = std::move(unanswered_.extract(answer.page).mapped());
+  const core::Page& page = *kept;
   std::vector<std::uint64_t> unwanted;
   auto held = answer.held.begin();
   for (std::size_t i = 0; i < page.entries.size(); ++i) {

@@ -16,6 +16,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <unordered_map>
@@ -95,7 +96,8 @@ class Origin {
     std::uint32_t payload = 0;
     std::vector<core::Record> records;
     std::vector<base::Failure> failures;
-    bool cut = false;  // an extent of an open-ended file was its last, or reading failed
+    std::int64_t hole_until = 0;  // of the last extent's file: the hole that it ends in goes on so far
+    bool cut = false;             // an extent of an open-ended file was its last, or reading failed
   };
 
   bool walk();
@@ -109,6 +111,7 @@ class Origin {
   std::size_t timed_read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) const;
   void read_chunk(Fill& fill) const;
   bool read_whole(Fill& fill, const core::Extent& extent, core::Record& end) const;
+  void look_ahead(Fill& fill, const core::Extent& extent) const;
   void read_extent(Fill& fill, const core::Extent& extent, std::size_t room) const;
   void close_unread(std::vector<std::uint64_t> entries, bool unwanted);
   void chunk_read(std::uint64_t chunk, Fill fill);
@@ -144,7 +147,7 @@ class Origin {
   bool last_put_ = false;
   std::size_t destinations_stopped_ = 0;
   std::uint64_t next_page_ = 0;
-  std::map<std::uint64_t, core::Page> unanswered_;
+  std::map<std::uint64_t, std::shared_ptr<const core::Page>> unanswered_;
   std::deque<core::Answer> answers_;  // to pages that are unanswered still
   bool comparing_ = false;            // what the next answer's destinations hold
   std::unordered_map<std::uint64_t, Account> accounts_;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/activity.h"
+#include "core/packed.h"
 #include "engine/origin.h"
 
 namespace argosy::engine {
@@ -32,6 +33,14 @@ bool Origin::read_whole(Fill& fill, const core::Extent& extent, core::Record& en
   return true;
 }
 
+// A hole that goes on behind its extent is told by a few chunks, however long it is.
+void Origin::look_ahead(Fill& fill, const core::Extent& extent) const {
+  if (extent.rest == 0) return;
+  const std::int64_t end = extent.offset + extent.length;
+  const core::Region more = source_.region(extent.entry, end, extent.rest);
+  if (more.hole) fill.hole_until = end + more.length;
+}
+
 // Reads one extent; `room` records are free for what lies between its holes.
 void Origin::read_extent(Fill& fill, const core::Extent& extent, std::size_t room) const {
   const auto payload = core::payload_of(pool_.bytes(fill.slot), settings_.chunk_size);
@@ -42,6 +51,17 @@ void Origin::read_extent(Fill& fill, const core::Extent& extent, std::size_t roo
   end.entry = extent.entry;
   try {
     if (extent.small && read_whole(fill, extent, end)) return;
+    if (extent.hole) {
+      // It was looked at when the part before it was read. That the file is still what it was is seen at its end.
+      core::Record part;
+      part.kind = core::Record::Kind::kHole;
+      part.entry = extent.entry;
+      part.offset = extent.offset;
+      part.length = extent.length;
+      part.digest = base::digest_of_zeros(part.offset, part.length);
+      fill.records.push_back(part);
+      return;
+    }
     std::int64_t done = 0;
     // An empty file is read too: that tells whether it can be.
     bool first = true;
@@ -58,14 +78,20 @@ void Origin::read_extent(Fill& fill, const core::Extent& extent, std::size_t roo
         part.length = region.length;
         part.digest = base::digest_of_zeros(part.offset, part.length);
         done += region.length;
+        if (done == extent.length) look_ahead(fill, extent);
       } else {
-        const auto into = payload.subspan(fill.payload, static_cast<std::size_t>(region.length));
+        const std::int64_t most = region.holes ? std::min(region.length, core::kPackedMost) : region.length;
+        const auto into = payload.subspan(fill.payload, static_cast<std::size_t>(most));
         const std::size_t got = timed_read(extent.entry, part.offset, into);
         part.length = static_cast<std::int64_t>(got);
         part.digest = timed_digest(workers_.meter(), into.first(got), part.offset);
-        fill.payload += static_cast<std::uint32_t>(got);
+        if (const auto packed = region.holes ? core::pack(into) : std::nullopt) {
+          part.kind = core::Record::Kind::kPacked;
+          part.packed = static_cast<std::uint32_t>(*packed);
+        }
+        fill.payload += static_cast<std::uint32_t>(part.payload());
         fill.cut = fill.cut || (extent.open_ended && got < into.size());
-        done += region.length;
+        done += most;
       }
       end.length += part.length;
       end.digest += part.digest;
@@ -103,11 +129,20 @@ void Origin::compare(core::Answer& answer, const core::Page& page) const {
     // A smaller file moves as a whole.
     if (entry.size < settings_.chunk_size || !fits(part, entry.size)) return false;
     base::Digest sum;
-    for (std::int64_t at = range.begin; at < range.end; at += base::kLeafSize) {
+    for (std::int64_t at = range.begin; at < range.end;) {
       if (stopped_) return false;
+      const core::Region region = source_.region(index, at, range.end - at);
+      if (region.hole) {
+        const std::int64_t length = std::min(region.length, core::kLongestHole);
+        sum += base::digest_of_zeros(at, length);
+        at += length;
+        base::note_activity();
+        continue;
+      }
       const auto into = std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, range.end - at)));
       timed_read(index, at, into);
       sum += timed_digest(workers_.meter(), into, at);
+      at += base::kLeafSize;
       base::note_activity();
     }
     return sum == part.digest;
@@ -158,6 +193,8 @@ void Origin::chunk_read(std::uint64_t chunk, Fill fill) {
     // Where others plan the same chunks, the rest of a file that failed here keeps its place in the plan.
     const bool cut = fill.cut && !shared_;
     if (cut) planner_.end(extent.entry);
+    // The others' plan does not know.
+    if (!shared_ && fill.hole_until > 0) planner_.hole(extent.entry, fill.hole_until);
     account.planned = account.planned || cut || extent.last;
     finish_if_read(extent.entry);
   }

@@ -23,9 +23,9 @@ Transfer::Transfer(core::Transport& transport, Workers& workers, Pools& pools, c
     hands_on_ = hands_on_ || (!destination_ && route.incoming(transport.rank(), lane, 0).has_value());
   }
   if (destination_ || listens_) {
-    handlers.page = [this](const core::Page& page) {
+    handlers.page = [this](core::Page page) {
       if (listens_) origin_->page_arrived(page);
-      if (destination_) destination_->page_arrived(page);
+      if (destination_) destination_->page_arrived(std::move(page));
     };
   }
   if (listens_) handlers.grant = [this](const core::Answer& grant) { origin_->answered(grant); };

@@ -11,20 +11,34 @@
 #include <string_view>
 #include <vector>
 
+#include "base/activity.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
 #include "base/sha256.h"
 #include "file/disk.h"
+#include "file/holes.h"
 
 namespace argosy::file {
+
+namespace {
+// Between two looks at whether it is to be interrupted.
+constexpr std::int64_t kHoleAtOnce = 1 << 30;
+}  // namespace
 
 std::optional<base::Digest> digest_of_fd(int fd, std::int64_t length) {
   std::vector<std::byte> leaf(static_cast<std::size_t>(base::kLeafSize));
   base::Digest sum;
+  Holes holes(fd);
   std::int64_t offset = 0;
   while (offset < length) {
     if (base::interrupted() != 0) return std::nullopt;
+    if (const std::int64_t hole = std::min(holes.at(offset, length - offset), kHoleAtOnce); hole > 0) {
+      sum += base::digest_of_zeros(offset, hole);
+      offset += hole;
+      base::note_activity();
+      continue;
+    }
     const auto part = std::span(leaf).first(static_cast<std::size_t>(std::min(base::kLeafSize, length - offset)));
     if (read_up_to(fd, offset, part) != static_cast<std::int64_t>(part.size())) return std::nullopt;
     sum += base::digest_of(part, offset);
@@ -75,7 +89,16 @@ std::size_t OpenedForDigest::read(std::span<std::byte> into, std::int64_t offset
 base::Digest OpenedForDigest::sum(std::int64_t offset, std::int64_t length) const {
   std::vector<std::byte> leaf(static_cast<std::size_t>(std::min(length, base::kLeafSize)));
   base::Digest sum;
+  Holes holes(fd_.get());
   while (length > 0) {
+    if (const std::int64_t hole = std::min(holes.at(offset, length), kHoleAtOnce); hole > 0) {
+      if (base::interrupted() != 0) throw base::Error(base::Kind::kSource, shown_, EINTR, "reading was interrupted");
+      sum += base::digest_of_zeros(offset, hole);
+      offset += hole;
+      length -= hole;
+      base::note_activity();
+      continue;
+    }
     const auto part = std::span(leaf).first(static_cast<std::size_t>(std::min(length, base::kLeafSize)));
     if (read(part, offset) < part.size())
       throw base::Error(base::Kind::kSource, shown_, 0, "changed while it was read: it became shorter");

@@ -37,8 +37,6 @@ base::Error failure(const std::string& shown, const char* what) {
   return base::system_error(Kind::kDestination, shown, errno, what);
 }
 
-std::uint64_t hash_of(const std::string& name) { return base::checksum_of(std::as_bytes(std::span(name))); }
-
 // Where there are no attributes: what is kept of `name`, as two lines.
 std::string beside(const std::string& name) { return fmt::format(".etag-{:016x}", hash_of(name)); }
 

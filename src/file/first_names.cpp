@@ -7,14 +7,13 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "file/temporary.h"
 
 namespace argosy::file {
 
 namespace {
 constexpr std::size_t kSlotsAtFirst = 1024;
 }  // namespace
-
-std::uint64_t FirstNames::hash_of(std::string_view path) { return base::checksum_of(std::as_bytes(std::span(path))); }
 
 FirstNames::Slot& FirstNames::find(std::uint64_t file) {
   std::size_t at = file & (slots_.size() - 1);

@@ -18,7 +18,6 @@ class FirstNames {
   // Of at most `texts` names the text is kept.
   explicit FirstNames(std::size_t texts = 10'000) : texts_(texts) {}
 
-  static std::uint64_t hash_of(std::string_view path);
   // The hash of the first path that was given with `status`'s device and inode: `path`'s own where it is the first.
   std::uint64_t first(const struct stat& status, const std::string& path);
   // The path that has this hash, printable; "another name" where its text was not kept.

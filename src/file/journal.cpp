@@ -18,6 +18,7 @@
 #include "base/interrupt.h"
 #include "file/disk.h"
 #include "file/folders.h"
+#include "file/holes.h"
 #include "file/temporary.h"
 
 namespace argosy::file {
@@ -69,12 +70,20 @@ std::optional<std::vector<core::Part>> read_parts(int fd, const Journal::Record&
   std::vector<core::Part> parts;
   std::vector<std::byte> leaf(static_cast<std::size_t>(base::kLeafSize));
   base::Digest sum;
-  for (std::int64_t at = record.range.begin; at < record.range.end; at += base::kLeafSize) {
+  Holes holes(fd);
+  std::int64_t length = 0;
+  for (std::int64_t at = record.range.begin; at < record.range.end; at += length) {
     if (base::interrupted() != 0) throw base::Error(Kind::kDestination, shown, EINTR, "reading was interrupted");
-    const std::int64_t length = std::min(base::kLeafSize, record.range.end - at);
-    const auto bytes = std::span(leaf).first(static_cast<std::size_t>(length));
-    if (read_up_to(fd, at, bytes) != length) return std::nullopt;
-    const base::Digest digest = base::digest_of(bytes, at);
+    length = holes.at(at, std::min(record.range.end, (at / most + 1) * most) - at);
+    base::Digest digest;
+    if (length > 0) {
+      digest = base::digest_of_zeros(at, length);
+    } else {
+      length = std::min(base::kLeafSize, record.range.end - at);
+      const auto bytes = std::span(leaf).first(static_cast<std::size_t>(length));
+      if (read_up_to(fd, at, bytes) != length) return std::nullopt;
+      digest = base::digest_of(bytes, at);
+    }
     sum += digest;
     if (parts.empty() || at % most == 0) {
       parts.push_back({{at, at + length}, digest});

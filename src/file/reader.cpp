@@ -178,6 +178,8 @@ core::Listing Reader::next_entries() {
   core::Listing listing;
   listing.failures = std::exchange(failures_, {});
   std::size_t bytes = 0;
+  Items items;
+  listing.entries.reserve(core::kEntriesAPage);
   while (listing.entries.size() < core::kEntriesAPage && listing_ < files_.size()) {
     if (base::interrupted() != 0) break;
     Walk* walk = walks_[listing_].get();
@@ -202,30 +204,36 @@ core::Listing Reader::next_entries() {
       break;
     }
     base::note_activity();
-    if (entry->readable()) keep(listed_, *entry, listing_, links_);
-    if (entry->type == core::Type::kHardLink) keep_name(*entry, listing_);
+    if (entry->readable()) items.emplace_back(listed_, item_for(*entry, listing_, links_));
+    if (entry->type == core::Type::kHardLink) {
+      keep(std::exchange(items, {}));
+      keep_name(*entry, listing_);
+    }
     ++listed_;
     listing.entries.push_back(std::move(*entry));
     if (walk == nullptr) ++listing_;
   }
+  keep(std::move(items));
   return listing;
 }
 
-void Reader::keep(std::uint64_t index, const core::Entry& entry, std::size_t source, std::uint64_t links) {
+std::shared_ptr<Reader::Item> Reader::item_for(const core::Entry& entry, std::size_t source,
+                                               std::uint64_t links) const {
   auto item = std::make_shared<Item>();
   if (source < files_.size()) item->named = &files_[source];
   item->source = source;
   item->beneath = entry.path.find('/') != std::string::npos;
   item->links = links;
-  item->entry.path = entry.path;
-  item->entry.size = entry.size;
-  item->entry.sparse = entry.sparse;
-  item->entry.inode = entry.inode;
-  item->entry.mtime = entry.mtime;
-  item->entry.ctime = entry.ctime;
+  item->entry = {entry.path, entry.size, entry.sparse, entry.inode, entry.mtime, entry.ctime};
+  return item;
+}
+
+void Reader::keep(Items items) {
   const std::lock_guard lock(mutex_);
-  if (links > 1) firsts_.emplace(entry.path, item);
-  items_.emplace(index, std::move(item));
+  for (auto& [index, item] : items) {
+    if (item->links > 1) firsts_.emplace(item->entry.path, item);
+    items_.emplace(index, std::move(item));
+  }
 }
 
 // The file may have to be read under this name, if the first one vanishes.
@@ -236,12 +244,14 @@ void Reader::keep_name(const core::Entry& entry, std::size_t source) {
 }
 
 void Reader::adopt(const core::Page& page) {
+  Items items;
   for (std::size_t i = 0; i < page.entries.size(); ++i) {
     const core::Entry& entry = page.entries[i];
     if (!entry.readable()) continue;
     const auto found = by_name_.find(entry.path.substr(0, entry.path.find('/')));
-    keep(page.first + i, entry, found == by_name_.end() ? files_.size() : found->second, 0);
+    items.emplace_back(page.first + i, item_for(entry, found == by_name_.end() ? files_.size() : found->second, 0));
   }
+  keep(std::move(items));
 }
 
 // Where another rank walks, the folder is opened here when the first file beneath it is read.
@@ -314,7 +324,7 @@ void Reader::check_unchanged(const Item& item) {
   struct stat status = {};
   if (fstat(item.fd.get(), &status) != 0)
     throw base::system_error(base::Kind::kSource, item.shown(), errno, "can't be read");
-  const core::Entry& entry = item.entry;
+  const Known& entry = item.entry;
   // A name that comes or goes moves the ctime, and changes nothing of the file.
   const bool ctime_tells = status.st_nlink == (item.links == 0 ? 1 : item.links);
   if (status.st_size != entry.size || status.st_ino != entry.inode || timestamp(status.st_mtim) != entry.mtime ||
@@ -345,7 +355,7 @@ core::Region Reader::region(std::uint64_t entry, std::int64_t offset, std::int64
     if (more < 0 || more >= end + base::kLeafSize) break;  // a leaf without data: the hole begins here
     end = more;
   }
-  return {false, std::min(length, end - offset)};
+  return {false, std::min(length, end - offset), true};
 }
 
 std::size_t Reader::read(std::uint64_t entry, std::int64_t offset, std::span<std::byte> into) {

@@ -56,12 +56,21 @@ class Reader final : public core::Source {
   void close(std::uint64_t entry) override;
 
  private:
-  // What was announced of a file that may still be read.
+  // What was announced of a file,
+  struct Known {
+    std::string path;
+    std::int64_t size = 0;
+    bool sparse = false;
+    std::uint64_t inode = 0;
+    core::Timestamp mtime;
+    core::Timestamp ctime;
+  };
+  // that may still be read.
   struct Item {
     const Named* named = nullptr;  // null where this rank has no such source
     std::size_t source = 0;
     bool beneath = false;  // it is in a folder that is the source
-    core::Entry entry;     // without attributes
+    Known entry;
     std::string shown() const;
     bool standard_input() const { return named != nullptr && named->standard_input; }
     // How many names the file had; 0: not known here, where another rank has looked at it.
@@ -80,7 +89,9 @@ class Reader final : public core::Source {
   Walk& walk_of(std::size_t source);
   base::Fd open_path(std::size_t source, const std::string& path);
   base::Fd open_other_name(const Item& item);
-  void keep(std::uint64_t index, const core::Entry& entry, std::size_t source, std::uint64_t links);
+  using Items = std::vector<std::pair<std::uint64_t, std::shared_ptr<Item>>>;
+  std::shared_ptr<Item> item_for(const core::Entry& entry, std::size_t source, std::uint64_t links) const;
+  void keep(Items items);
   void keep_name(const core::Entry& entry, std::size_t source);
   std::shared_ptr<Item> item(std::uint64_t entry);
   std::shared_ptr<Item> take(std::uint64_t entry);

@@ -16,7 +16,7 @@ constexpr std::string_view kPrefix = ".argosy-";
 constexpr std::size_t kHashDigits = 16;
 
 std::string beside(std::string_view name, std::string_view suffix) {
-  return fmt::format("{}{:016x}{}", kPrefix, base::checksum_of(std::as_bytes(std::span(name))), suffix);
+  return fmt::format("{}{:016x}{}", kPrefix, hash_of(name), suffix);
 }
 
 // What follows the hash in a name of this form; empty: it is none.
@@ -31,6 +31,8 @@ std::string_view suffix_of(std::string_view name) {
 }
 
 }  // namespace
+
+std::uint64_t hash_of(std::string_view path) { return base::checksum_of(std::as_bytes(std::span(path))); }
 
 std::string temporary_name(std::string_view name) { return beside(name, ".part"); }
 std::string replacement_name(std::string_view name) { return beside(name, ".new"); }

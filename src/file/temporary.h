@@ -8,6 +8,9 @@
 
 namespace argosy::file {
 
+// By which names and paths are known where their text is not kept, and in names such as these.
+std::uint64_t hash_of(std::string_view path);
+
 // `.argosy-HASH.part`: a file that is being written; `name` is its target's in the same folder.
 std::string temporary_name(std::string_view name);
 // `.argosy-HASH.new`: what is about to replace its target in one step, under the lock of its tree alone: another run

@@ -8,14 +8,13 @@
 #include <cstring>
 #include <optional>
 #include <span>
-#include <string_view>
-#include <unordered_set>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/interrupt.h"
 #include "file/disk.h"
+#include "file/kept.h"
 #include "file/tree_pack.h"
 
 namespace argosy::file {
@@ -25,8 +24,6 @@ namespace {
 using base::Kind;
 
 constexpr std::int64_t kGivenBackAtOnce = 64 << 20;
-
-std::uint64_t key_of(std::string_view path) { return base::checksum_of(std::as_bytes(std::span(path))); }
 
 // The bytes in their order, bounded memory.
 class Bytes {
@@ -215,10 +212,10 @@ class Unpacking {
   void rename(core::Entry& entry) {
     if (entry.open_ended) throw bytes_.refused("a file without a size");
     // Whoever wrote it has named each folder before what is in it.
-    if (!top_.empty() && !folders_.contains(key_of(parent_of(entry.path)))) {
+    if (!top_.empty() && !folders_.has(parent_of(entry.path), FolderMarks::kNamed)) {
       throw bytes_.refused("it names something in no folder of its own");
     }
-    if (entry.type == core::Type::kFolder) folders_.insert(key_of(entry.path));
+    if (entry.type == core::Type::kFolder) folders_.set(entry.path, FolderMarks::kNamed);
     if (top_.empty()) {
       if (entry.type != core::Type::kFolder || entry.path.find('/') != std::string::npos)
         throw bytes_.refused("it does not begin with a folder");
@@ -242,7 +239,7 @@ class Unpacking {
   bool digests_;
   Unpacked done_;
   std::string top_;
-  std::unordered_set<std::uint64_t> folders_;  // by their paths' checksums
+  FolderMarks folders_;
   std::uint64_t next_page_ = 0;
   std::uint64_t entries_ = 0;
 };

@@ -22,7 +22,9 @@ using base::Kind;
 using core::Type;
 
 std::string joined(const std::string& folder, std::string_view name) {
-  std::string path = folder;
+  std::string path;
+  path.reserve(folder.size() + 1 + name.size());
+  path = folder;
   if (!path.empty()) path += '/';
   return path.append(name);
 }
@@ -165,18 +167,19 @@ void Walk::open_listing(std::string path, std::vector<base::Failure>& failures) 
   listing_.reset(fdopendir(fd.get()));
   if (!listing_) return fail(errno);
   static_cast<void>(fd.release());
+  listed_name_ = path.empty() ? name_ : joined(name_, path);
   listed_ = {std::move(path), {}};
 }
 
 std::optional<core::Entry> Walk::look_at(const dirent& found, std::vector<base::Failure>& failures) {
   const char* name = found.d_name;
   core::Entry entry;
-  const std::string beneath = joined(listed_.path, name);
-  entry.path = joined(name_, beneath);
+  entry.path = joined(listed_name_, name);
   const int folder = dirfd(listing_.get());
   try {
     const auto leaves_out = [&](bool is_folder) {
-      return selection_.filter.leaves_out(selection_.beneath ? beneath : entry.path, is_folder);
+      const std::string_view ruled = std::string_view(entry.path).substr(selection_.beneath ? name_.size() + 1 : 0);
+      return selection_.filter.leaves_out(ruled, is_folder);
     };
     // Most file systems tell here already: what is left out may be closed to us, or gone by now.
     const bool listed_as_folder = found.d_type == DT_DIR;

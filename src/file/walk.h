@@ -78,7 +78,8 @@ class Walk {
   bool told_root_ = false;
   std::vector<FolderId> left_out_;
   std::unique_ptr<DIR, int (*)(DIR*)> listing_{nullptr, closedir};
-  Level listed_;  // the folder that is being listed
+  Level listed_;             // the folder that is being listed
+  std::string listed_name_;  // the same in the manifest
   std::vector<Level> levels_;
   std::uint64_t links_ = 0;
 };

@@ -115,25 +115,26 @@ core::Examination Writer::inspect(const core::Page& page) {
 // its page; and so is one with names such as our own locks have. Remembered are folders, and what is in none: which
 // files there are in a folder is the manifest's to say in any case.
 void Writer::check_names(const core::Page& page) {
-  const auto hash = [](std::string_view path) { return base::checksum_of(std::as_bytes(std::span(path))); };
   const auto refuse = [](const core::Entry& entry, const char* why) {
     throw base::Error(Kind::kIntegrity, entry.path, 0, why);
   };
+  std::string_view known;
   for (const core::Entry& entry : page.entries) {
     const std::string_view above = parent_of(entry.path);
-    if (!above.empty() && !named_folders_.contains(hash(above)))
+    if (!above.empty() && above != known && !marks_.has(above, FolderMarks::kNamed))
       refuse(entry, "is refused: the manifest names no folder for it");
+    known = above;
     if (entry.exists() && is_own_name(name_of(entry.path)))
       refuse(entry, "is refused: its name is one of argosy's own");
     if (entry.exists() && entry.type == Type::kHardLink) {
       const std::string_view there = parent_of(entry.link);
-      const bool is_named = there.empty() ? settings_.whole || named_tops_.contains(hash(entry.link))
-                                          : named_folders_.contains(hash(there));
+      const bool is_named = there.empty() ? settings_.whole || named_tops_.contains(hash_of(entry.link))
+                                          : marks_.has(there, FolderMarks::kNamed);
       if (!is_named || is_own_name(name_of(entry.link)))
         refuse(entry, "is refused: the manifest does not name the file that it is another name of");
     }
-    if (entry.type == Type::kFolder) named_folders_.insert(hash(entry.path));
-    if (entry.type == Type::kFile && above.empty() && !settings_.whole) named_tops_.insert(hash(entry.path));
+    if (entry.type == Type::kFolder) marks_.set(entry.path, FolderMarks::kNamed);
+    if (entry.type == Type::kFile && above.empty() && !settings_.whole) named_tops_.insert(hash_of(entry.path));
   }
 }
 
@@ -270,9 +271,9 @@ void Writer::stage_from(const core::Page& page, std::size_t first, const core::E
   if (above == listed_folder_) return;
   listed_folder_ = above;
   if (stage_) settle(*std::exchange(stage_, nullptr));
-  if (!fresh_folders_.contains(listed_folder_) || !can_stage(page, first)) return;
+  if (!marks_.has(listed_folder_, FolderMarks::kFresh) || !can_stage(page, first)) return;
   // A manifest that lists a folder again, which no honest one does, must not take its stage for a leftover.
-  if (!staged_folders_.insert(base::checksum_of(std::as_bytes(std::span(listed_folder_)))).second) return;
+  if (!marks_.set(listed_folder_, FolderMarks::kStaged)) return;
   stage_ = Stage::make(parent(listed_folder_), listed_folder_);
 }
 
@@ -317,12 +318,12 @@ bool Writer::rescue(const core::Entry& entry, const OpenFolder& folder, struct s
 
 bool Writer::wants_file(const core::Page& page, std::uint64_t index, const core::Entry& entry,
                         std::vector<core::Part>& held) {
-  const std::string above(parent_of(entry.path));
+  const std::string_view above = parent_of(entry.path);
   struct stat status = {};
-  const bool fresh = !above.empty() && fresh_folders_.contains(above);
+  const bool fresh = !above.empty() && marks_.has(above, FolderMarks::kFresh);
   const auto folder = fresh ? nullptr : parent(entry.path);
   bool exists = !fresh && fstatat(folder->fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
-  if (!fresh) look_for_stage(above);
+  if (!fresh) look_for_stage(std::string(above));
   if (!exists && !fresh) exists = rescue(entry, *folder, status);
   if (exists && is_in_place(entry, *folder, status)) {
     const bool same = has_metadata(entry, *folder, status);
@@ -359,7 +360,7 @@ void Writer::look_for_journal(Target& target, const OpenFolder& folder) {
   const std::string name = leaf(target.entry.path);
   if (faccessat(folder.fd.get(), journal_name(name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
   target.folder = parent(target.entry.path);
-  target.lock.emplace(target.folder->fd.get(), lock_name(name), target.shown);
+  target.lock = std::make_unique<Lock>(target.folder->fd.get(), lock_name(name), target.shown);
   target.recovered = recover(folder.fd.get(), name, target.entry);
   // Of no use to anybody, it makes room.
   if (target.recovered.parts.empty()) static_cast<void>(unlinkat(folder.fd.get(), temporary_name(name).c_str(), 0));

@@ -33,6 +33,7 @@
 #include "file/beneath.h"
 #include "file/folders.h"
 #include "file/journal.h"
+#include "file/kept.h"
 #include "file/lock.h"
 #include "file/metadata.h"
 #include "file/stage.h"
@@ -109,23 +110,14 @@ class Writer final : public core::Sink {
     std::shared_ptr<Stage> stage;  // where it is made instead
     std::once_flag opened;
     std::shared_ptr<const OpenFolder> folder;
-    std::optional<Lock> lock;
-    std::optional<Journal> journal;
+    // Of a large one; by far the most files have neither.
+    std::unique_ptr<Lock> lock;
+    std::unique_ptr<Journal> journal;
     Recovered recovered;                 // what an earlier run has written
     std::optional<base::Digest> digest;  // for a manifest, once it is known
     bool made = false;                   // the file under the temporary name is ours
     std::atomic<bool> has_holes{false};  // it may not have grown to its length by itself
     base::Fd fd;
-  };
-  // What a folder gets once it is filled.
-  struct Pending {
-    std::uint64_t index = 0;  // of its entry
-    core::Entry entry;
-    bool made = false;
-  };
-  struct Link {
-    std::string path;
-    std::string first;
   };
   // A folder that can't be had, and how many entries in it were left out for that.
   struct Refused {
@@ -180,9 +172,9 @@ class Writer final : public core::Sink {
   bool other_is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status);
   bool would_change(const core::Entry& entry);
   void note_failed(std::string_view path);
-  bool link_is_there(const Link& link);
-  void make_link(const Link& link);
-  void finish_folder(const Pending& pending);
+  bool link_is_there(const LinkRecord& link);
+  void make_link(const LinkRecord& link);
+  void finish_folder(const FolderRecord& record);
   void note_top(const core::Entry& entry, const OpenFolder& above);
   void check_tops(Finished& finished);
 
@@ -201,8 +193,8 @@ class Writer final : public core::Sink {
                        const std::optional<base::Digest>& digest);
   void put_in_manifest(const core::Entry& entry, const OpenFolder& above, const std::optional<base::Digest>& digest);
   void put_in_place_in_manifest(const core::Entry& entry, const OpenFolder& above);
-  void put_link_in_manifest(const Link& link);
-  void put_folders_in_manifest();
+  void put_link_in_manifest(const LinkRecord& link);
+  void put_folders_in_manifest(const std::vector<core::Entry>& folders);
   void look_for_journal(Target& target, const OpenFolder& folder);
   void continue_part(Target& target);
   static void leave_hole(const Target& target, std::int64_t offset, std::int64_t length);
@@ -214,7 +206,7 @@ class Writer final : public core::Sink {
   void set_metadata(const Target& target);
   void read_back(const Target& target, std::int64_t length, const base::Digest& digest) const;
   void publish(Target& target);
-  static void show(Target& target);
+  void show(Target& target);
   void link_nameless(Target& target);
 
   const Folder* folder_;
@@ -228,18 +220,16 @@ class Writer final : public core::Sink {
   std::vector<base::Fd> locked_folders_;  // trees beside which no lock can be made
   mode_t top_mode_ = 0;                   // with Settings::whole: before it was opened
   std::atomic<bool> distrusted_{false};
-  std::unordered_set<std::uint64_t> named_folders_;  // that the manifest has named so far: hashes of their paths
-  std::unordered_set<std::uint64_t> named_tops_;     // the same of files that are in no folder
-  std::unordered_set<std::string> fresh_folders_;    // made by this run: nothing is in them but what it puts there
-  std::vector<Pending> pending_;
-  std::vector<Link> links_;
+  FolderMarks marks_;
+  std::unordered_set<std::uint64_t> named_tops_;  // hashes of the files that the manifest has named in no folder
+  FolderRecords folder_records_;
+  LinkRecords links_;
   std::vector<Top> tops_;
   std::map<dev_t, std::shared_ptr<const OpenFolder>> unsynced_folders_;  // one on each file system
   // Of the folder whose entries are being examined.
   std::string listed_folder_;
   std::shared_ptr<Stage> stage_;
-  std::unordered_set<std::uint64_t> staged_folders_;  // hashes of the paths of those that had one
-  std::string looked_beside_;                         // where for what an earlier run has left
+  std::string looked_beside_;  // where for what an earlier run has left
   std::shared_ptr<const OpenFolder> left_stage_above_;
   std::shared_ptr<const OpenFolder> left_stage_;
   std::unordered_set<std::string> shown_already_;  // folders of --publish that stand there under their own names

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "file/digest_file.h"
+#include "file/temporary.h"
 #include "file/writer.h"
 
 namespace argosy::file {
@@ -72,7 +73,7 @@ void Writer::put_in_place_in_manifest(const core::Entry& entry, const OpenFolder
   put_in_manifest(entry, above, digest);
 }
 
-void Writer::put_link_in_manifest(const Link& link) {
+void Writer::put_link_in_manifest(const LinkRecord& link) {
   if (!settings_.manifest) return;
   core::Entry here;
   here.path = told_path(link.path);
@@ -82,12 +83,10 @@ void Writer::put_link_in_manifest(const Link& link) {
 }
 
 // When all of them have what they get: of one that several have told of there is one line.
-void Writer::put_folders_in_manifest() {
-  if (!settings_.manifest) return;
+void Writer::put_folders_in_manifest(const std::vector<core::Entry>& folders) {
   std::unordered_set<std::uint64_t> seen;
-  for (const Pending& pending : pending_) {
-    const core::Entry& entry = pending.entry;
-    if (!seen.insert(base::checksum_of(std::as_bytes(std::span(entry.path)))).second) continue;
+  for (const core::Entry& entry : folders) {
+    if (!seen.insert(hash_of(entry.path)).second) continue;
     const auto folder = folders_->open(entry.path);
     if (!folder) continue;  // told by finish_folder()
     try {

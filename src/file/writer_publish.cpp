@@ -134,7 +134,7 @@ void Writer::compare_with_shown(const core::Page& page, std::size_t at, core::Ex
   if (settings_.only_ask) return;
   if (entry.type == Type::kFile) return put_in_place_in_manifest(entry, *parent(entry.path));
   if (entry.type == Type::kHardLink) {
-    links_.push_back({entry.path, entry.link});  // counted when it is found there
+    links_.add({entry.path, entry.link});  // counted when it is found there
     return;
   }
   ++(entry.type == Type::kFolder ? found.folders : found.links_and_specials);

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/bytes.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -31,10 +32,6 @@ base::Error failure(const std::string& shown, const char* what) {
 }
 
 std::string leaf(const std::string& path) { return std::string(name_of(path)); }
-
-bool all_zeros(std::span<const std::byte> data) {
-  return std::all_of(data.begin(), data.end(), [](std::byte one) { return one == std::byte{0}; });
-}
 
 }  // namespace
 
@@ -93,7 +90,7 @@ void Writer::open_beside(Target& target) {
   const int folder = target.folder->fd.get();
   const std::string name = leaf(target.entry.path);
   // The lock of its tree covers a small file.
-  if (!target.nameless && !target.lock) target.lock.emplace(folder, lock_name(name), target.shown);
+  if (!target.nameless && !target.lock) target.lock = std::make_unique<Lock>(folder, lock_name(name), target.shown);
   target.temporary = target.nameless ? replacement_name(name) : temporary_name(name);
   if (!target.recovered.parts.empty()) return continue_part(target);
   // The lock is ours, so what stands under this name was left by a run that was killed, or planted.
@@ -110,7 +107,8 @@ void Writer::open_beside(Target& target) {
     static_cast<void>(unlinkat(folder, journal_name(name).c_str(), 0));
     return;
   }
-  target.journal.emplace(folder, journal_name(name), target.entry, target.fd.get(), settings_.fsync, target.shown);
+  target.journal = std::make_unique<Journal>(folder, journal_name(name), target.entry, target.fd.get(), settings_.fsync,
+                                             target.shown);
 }
 
 void Writer::continue_part(Target& target) {
@@ -118,7 +116,7 @@ void Writer::continue_part(Target& target) {
   target.made = true;
   // What lies behind its end is nobody's.
   if (ftruncate(target.fd.get(), target.entry.size) != 0) throw failure(target.shown, "can't be written");
-  target.journal.emplace(target.recovered, target.fd.get(), settings_.fsync, target.shown);
+  target.journal = std::make_unique<Journal>(target.recovered, target.fd.get(), settings_.fsync, target.shown);
 }
 
 void Writer::written(std::uint64_t entry, core::Range range, const base::Digest& digest) {
@@ -176,9 +174,9 @@ void Writer::write_to(const Target& target, std::int64_t offset, std::span<const
   // Its holes are smaller than what travels.
   while (!data.empty()) {
     std::size_t length = std::min(kZeroPage, data.size());
-    const bool zeros = all_zeros(data.first(length));
+    const bool zeros = base::all_zeros(data.first(length));
     while (length < data.size() &&
-           all_zeros(data.subspan(length, std::min(kZeroPage, data.size() - length))) == zeros) {
+           base::all_zeros(data.subspan(length, std::min(kZeroPage, data.size() - length))) == zeros) {
       length += std::min(kZeroPage, data.size() - length);
     }
     if (zeros) {

@@ -58,19 +58,6 @@ bool leads_to(int folder, const std::string& name, const std::string& target) {
   return size >= 0 && target == std::string_view(there.data(), static_cast<std::size_t>(size));
 }
 
-// What is kept of a folder until it is filled.
-core::Entry folder_metadata(const core::Entry& entry) {
-  core::Entry kept;
-  kept.path = entry.path;
-  kept.type = Type::kFolder;
-  kept.mode = entry.mode;
-  kept.uid = entry.uid;
-  kept.gid = entry.gid;
-  kept.mtime = entry.mtime;
-  kept.attributes = entry.attributes;
-  return kept;
-}
-
 // Gives `name` a mode where it is what it is taken for: whoever owns the folder may have put a symbolic link in its
 // place meanwhile. False with errno.
 bool set_mode_at(int folder, const std::string& name, mode_t kind, mode_t mode) {
@@ -100,7 +87,7 @@ bool is_same_thing(int folder, const std::string& name, const struct stat& statu
 Writer::Done Writer::make(std::uint64_t index, const core::Entry& entry) {
   if (entry.type == Type::kFolder) return make_folder(index, entry);
   if (entry.type != Type::kHardLink) return make_other(entry);
-  links_.push_back({entry.path, entry.link});
+  links_.add({entry.path, entry.link});
   return Done::kMade;
 }
 
@@ -108,14 +95,12 @@ Writer::Done Writer::make(std::uint64_t index, const core::Entry& entry) {
 Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) {
   const auto above = parent(entry.path);
   const std::string name = leaf(entry.path);
-  Pending pending;
-  pending.index = index;
-  pending.made = mkdirat(above->fd.get(), name.c_str(), 0700) == 0;
-  if (!pending.made && errno != EEXIST) throw failure(shown(entry), "can't be made");
-  if (pending.made) fresh_folders_.insert(entry.path);
+  const bool made = mkdirat(above->fd.get(), name.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) throw failure(shown(entry), "can't be made");
+  if (made) marks_.set(entry.path, FolderMarks::kFresh);
   struct stat status = {};
   status.st_mode = 0777U & ~mask_;
-  if (!pending.made) {
+  if (!made) {
     if (fstatat(above->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
       throw failure(shown(entry), "can't be looked at");
     if (!S_ISDIR(status.st_mode)) {
@@ -128,11 +113,10 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
     }
   }
   if (parent_of(entry.path).empty()) note_top(entry, *above);
-  pending.entry = folder_metadata(entry);
-  if (!settings_.metadata.mode) pending.entry.mode = status.st_mode & 07777U;
-  const Done done = pending.made ? Done::kMade : Done::kInPlace;
-  pending_.push_back(std::move(pending));
-  return done;
+  FolderRecord record{index, entry, made};
+  if (!settings_.metadata.mode) record.entry.mode = status.st_mode & 07777U;
+  folder_records_.add(std::move(record));
+  return made ? Done::kMade : Done::kInPlace;
 }
 
 void Writer::lock_top(bool opens) {
@@ -147,12 +131,10 @@ void Writer::lock_top(bool opens) {
 }
 
 void Writer::set_top(std::uint64_t index, const core::Entry& entry) {
-  Pending pending;
-  pending.index = index;
-  pending.entry = folder_metadata(entry);
-  pending.entry.path.clear();
-  if (!settings_.metadata.mode) pending.entry.mode = top_mode_;
-  pending_.push_back(std::move(pending));
+  FolderRecord record{index, entry, false};
+  record.entry.path.clear();
+  if (!settings_.metadata.mode) record.entry.mode = top_mode_;
+  folder_records_.add(std::move(record));
 }
 
 bool Writer::other_is_in_place(const core::Entry& entry, const OpenFolder& parent, const struct stat& status) {
@@ -247,7 +229,7 @@ bool Writer::would_change(const core::Entry& entry) {
   return !other_is_in_place(entry, *above, status);
 }
 
-bool Writer::link_is_there(const Link& link) {
+bool Writer::link_is_there(const LinkRecord& link) {
   const auto from = folders_->open(parent_of(link.first));
   const auto to = folders_->open(parent_of(link.path));
   struct stat first = {};
@@ -259,15 +241,15 @@ bool Writer::link_is_there(const Link& link) {
 
 void Writer::note_failed(std::string_view path) {
   const std::lock_guard lock(mutex_);
-  failed_files_.insert(base::checksum_of(std::as_bytes(std::span(path))));
+  failed_files_.insert(hash_of(path));
 }
 
-void Writer::make_link(const Link& link) {
+void Writer::make_link(const LinkRecord& link) {
   const std::string shown = this->shown(link.path);
   {
     const std::lock_guard lock(mutex_);
     // An older file may stand under that name: this one would become it, and may be right as it is.
-    if (failed_files_.contains(base::checksum_of(std::as_bytes(std::span(link.first)))))
+    if (failed_files_.contains(hash_of(link.first)))
       throw base::Error(Kind::kDestination, shown, 0, "is left as it is: its other name could not be had");
   }
   if (link_is_there(link)) return;
@@ -291,16 +273,16 @@ void Writer::make_link(const Link& link) {
   throw base::system_error(Kind::kDestination, shown, error_number, "can't be put in place");
 }
 
-void Writer::finish_folder(const Pending& pending) {
-  const auto folder = folders_->open(pending.entry.path);
-  const std::string shown = this->shown(pending.entry.path);
+void Writer::finish_folder(const FolderRecord& record) {
+  const auto folder = folders_->open(record.entry.path);
+  const std::string shown = this->shown(record.entry.path);
   if (!folder) throw failure(shown, "its metadata can't be set");
   struct stat status = {};
   if (fstat(folder->fd.get(), &status) != 0) throw failure(shown, "fstat");
   Metadata what = settings_.metadata;
   // Made closed to others, or opened to be filled: then it gets the mode that it had, or that any new folder has.
-  if (!what.mode) what.mode = (status.st_mode & 07777U) != pending.entry.mode;
-  lacks(file::set_metadata(folder->fd.get(), status, pending.entry, what, pending.made && !folder->gives_acl, shown));
+  if (!what.mode) what.mode = (status.st_mode & 07777U) != record.entry.mode;
+  lacks(file::set_metadata(folder->fd.get(), status, record.entry, what, record.made && !folder->gives_acl, shown));
   if (settings_.fsync) unsynced_folders_.try_emplace(folder->device, folder);
 }
 
@@ -332,7 +314,7 @@ Writer::Finished Writer::finish() {
   forget_left_stage();
   sync_and_publish(std::exchange(unsynced_, {}));
   Finished finished = std::exchange(finished_, Finished());
-  for (const Link& link : links_) {
+  links_.take([&](const LinkRecord& link) {
     try {
       make_link(link);
       ++finished.hard_links;
@@ -341,23 +323,21 @@ Writer::Finished Writer::finish() {
       finished.failures.add(error.failure());
     }
     base::note_activity();
-  }
-  links_.clear();
-  std::stable_sort(pending_.begin(), pending_.end(),
-                   [](const Pending& one, const Pending& other) { return one.index < other.index; });
+  });
   // What is in a folder comes behind it in a manifest: the other way round, each is left alone once it has its time.
-  for (auto pending = pending_.rbegin(); pending != pending_.rend(); ++pending) {
+  std::vector<core::Entry> folders;  // for a manifest
+  folder_records_.take_backwards([&](const FolderRecord& record) {
     try {
       // The lock lies in the folder that is to get its time.
-      if (pending->entry.path.empty()) trees_.clear();
-      finish_folder(*pending);
+      if (record.entry.path.empty()) trees_.clear();
+      if (settings_.manifest) folders.push_back(record.entry);
+      finish_folder(record);
     } catch (const base::Error& error) {
       finished.failures.add(error.failure());
     }
     base::note_activity();
-  }
-  put_folders_in_manifest();
-  pending_.clear();
+  });
+  put_folders_in_manifest(folders);
   check_tops(finished);
   sync_folders(finished);
   const std::lock_guard lock(mutex_);

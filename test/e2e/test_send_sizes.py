@@ -93,6 +93,47 @@ def test_five_gib_sparse(place, send):
         assert 0 < rank["peak_rss"] < 128 * MI, rank
 
 
+def write_blocks(path, size, offsets, block=4 * KI):
+    with open(path, "wb") as file:
+        file.truncate(size)
+        for offset in offsets:
+            os.pwrite(file.fileno(), data_of(block, seed=offset % 1000 + 1), offset)
+
+
+@pytest.mark.parametrize("launch", [SELF, SELF_NETWORK], ids=repr)
+def test_of_a_file_with_holes_only_its_data_travels(place, send, launch):
+    """4 KiB of data every MiB: as many blocks as the source has, and as many bytes moved."""
+    path = place.src / "holes"
+    write_blocks(path, 64 * MI + 7, range(300 * KI, 64 * MI, MI))
+    result = send(path, place.out, launch=launch)
+    assert result.code == 0 and result.report["bytes"] == 64 * MI + 7, result
+    assert result.report["bytes_moved"] == 64 * 4 * KI, result
+    target = place.out / "holes"
+    assert target.read_bytes() == path.read_bytes()
+    assert os.stat(target).st_blocks == os.stat(path).st_blocks
+    result = send(path, place.out, "--checksum", launch=launch)
+    assert result.code == 0 and result.report["bytes_moved"] == 0, result
+
+
+def test_a_terabyte_of_hole(place, send):
+    path = place.src / "holes"
+    offsets = [MI, (1 << 39) + 5 * MI, (1 << 40) - 4 * KI]
+    try:
+        write_blocks(path, 1 << 40, offsets)
+    except OSError as error:
+        pytest.skip(f"{place.root}: a file of 1 TiB: {error}")
+    result = send(path, place.out, timeout=100)
+    assert result.code == 0 and result.report["bytes_moved"] == 3 * 4 * KI, result
+    target = place.out / "holes"
+    assert os.stat(target).st_size == 1 << 40 and os.stat(target).st_blocks == os.stat(path).st_blocks
+    with open(target, "rb") as file:
+        at = 0
+        for offset in offsets:
+            at = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            assert at == offset and os.pread(file.fileno(), 4 * KI, at) == data_of(4 * KI, seed=offset % 1000 + 1)
+            at += 4 * KI
+
+
 def _available_memory():
     with open("/proc/meminfo", encoding="ascii") as file:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))

@@ -90,8 +90,11 @@ void wires() {
   head.last = true;
   head.stream_bytes = 300;
   head.stream_entries = 2;
-  std::vector<core::Record> records(3);
-  records[0].length = 300;
+  std::vector<core::Record> records(4);
+  records[0].length = 200;
+  records[3].kind = core::Record::Kind::kPacked;
+  records[3].packed = 100;
+  records[3].length = base::kLeafSize;
   records[1].kind = core::Record::Kind::kHole;
   records[1].offset = base::kLeafSize;
   records[1].length = base::kLeafSize;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "check.h"
 #include "core/chunk.h"
+#include "core/packed.h"
 #include "core/receipt.h"
 #include "engine/transfer.h"
 #include "memory_fabric.h"
@@ -123,7 +124,7 @@ class Liar {
     const auto kind = reader.get<std::uint8_t>();
     reader.get<std::uint8_t>();
     reader.get<std::uint16_t>();
-    reader.get<std::uint32_t>();
+    const auto packed = reader.get<std::uint32_t>();
     const auto entry = reader.get<std::uint64_t>();
     const auto offset = reader.get<std::int64_t>();
     const auto length = reader.get<std::int64_t>();
@@ -134,6 +135,14 @@ class Liar {
         return;
       digest = base::digest_of(payload.first(static_cast<std::size_t>(length)), offset);
       at += static_cast<std::size_t>(length);
+      sums_[entry] += digest;
+    } else if (kind == 4) {
+      if (offset < 0 || offset % base::kLeafSize != 0 || length < 0 || length > core::kPackedMost ||
+          packed > payload.size())
+        return;
+      const auto data = core::unpack(payload.first(packed), static_cast<std::size_t>(length));
+      if (data) digest = base::digest_of(*data, offset);
+      at += packed;
       sums_[entry] += digest;
     } else if (kind == 3) {
       sums_[entry] += digest;

@@ -53,7 +53,7 @@ void look_at_chunk(Bytes message) {
   for (const Record& record : view->records) {
     require(record.offset >= 0 && record.length >= 0 && record.offset <= INT64_MAX - record.length,
             "an extent lies in a file");
-    if (record.kind == Record::Kind::kData) data += static_cast<std::uint64_t>(record.length);
+    data += record.payload();
     if (record.kind == Record::Kind::kEnd) {
       require(record.offset <= record.length, "not more was held than the file has");
     } else {

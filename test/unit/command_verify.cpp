@@ -22,6 +22,7 @@
 #include "command/lines.h"
 #include "command/manifest_reader.h"
 #include "command/saved_manifest.h"
+#include "command/verify_find.h"
 #include "command/verify_merge.h"
 #include "file/first_names.h"
 #include "file/listing.h"
@@ -47,6 +48,50 @@ class Folder {
 
 base::Failure failure(base::Kind kind, const std::string& path, int error_number = 0) {
   return {kind, path, -1, {}, error_number, "x"};
+}
+
+class NamesAgain final : public command::Finder {
+ public:
+  explicit NamesAgain(const std::vector<std::string>& names) : names_(names) {}
+  std::optional<command::Compared> next(std::vector<base::Failure>& /*failures*/) override {
+    if (at_ == names_.size()) return std::nullopt;
+    command::Compared item;
+    item.path = names_[at_++];
+    return item;
+  }
+
+ private:
+  const std::vector<std::string>& names_;
+  std::size_t at_ = 0;
+};
+
+TEST(NotNamed, IsFoundWhetherTheNamesAreHeldOrNot) {
+  const Folder folder;
+  for (const char* name : {"tree", "tree/sub", "other"}) std::filesystem::create_directory(folder / name);
+  for (const char* name : {"tree/a", "tree/b", "tree/sub/c", "tree/new", "tree/sub/new", "other/new"}) {
+    std::ofstream(folder / name).put('x');
+  }
+  for (const int missing : {0, 10, 150'000}) {
+    std::vector<std::string> names = {"tree", "tree/sub", "tree/a", "tree/b", "tree/sub/c"};
+    for (int i = 0; i < missing; ++i) names.push_back("tree/missing-" + std::to_string(i));
+    int times_again = 0;
+    const auto again = [&]() -> std::unique_ptr<command::Finder> {
+      ++times_again;
+      return std::make_unique<NamesAgain>(names);
+    };
+    for (const bool comes_again : {false, true}) {
+      command::NotNamed not_named(folder.path(), comes_again ? command::NotNamed::Names(again) : nullptr);
+      not_named.open();
+      for (const std::string& name : names) not_named.name(name);
+      std::vector<base::Failure> failures;
+      std::multiset<std::string> found;
+      while (const auto item = not_named.next(failures)) found.insert(item->path);
+      EXPECT_EQ(found, (std::multiset<std::string>{"tree/new", "tree/sub/new"}));
+      EXPECT_TRUE(failures.empty());
+    }
+    // Each time it held a part of them.
+    EXPECT_EQ(times_again, missing > 100'000 ? 3 : 0);
+  }
 }
 
 TEST(Failures, KeepTheFirstTheCountAndTheMostTelling) {

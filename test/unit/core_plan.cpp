@@ -53,6 +53,34 @@ TEST(Plan, APartlyFilledChunkWaitsForMore) {
   EXPECT_EQ(planner.next(true).size(), 1U);
 }
 
+TEST(Plan, AHoleIsFewExtents) {
+  constexpr std::int64_t kSize = (std::int64_t{5} << 30) + 3;
+  Planner planner(kChunkSize);
+  planner.add(0, kSize, false);
+  EXPECT_EQ(planner.next(false).front().rest, kSize - kChunkSize);
+  planner.hole(0, 3 * kLongestHole + base::kLeafSize);
+  planner.hole(0, kLongestHole);  // less than is known
+  planner.hole(1, kSize);         // of no file that is planned
+  std::int64_t at = kChunkSize;
+  std::int64_t holes = 0;
+  while (true) {
+    const Extent extent = planner.next(false).front();
+    EXPECT_EQ(extent.offset, at);
+    EXPECT_EQ(extent.hole, at < 3 * kLongestHole + base::kLeafSize);
+    EXPECT_LE(extent.length, extent.hole ? kLongestHole : kChunkSize);
+    if (extent.hole) ++holes;
+    at += extent.length;
+    if (at > 4 * kLongestHole) break;
+  }
+  EXPECT_LE(holes, 4);
+  planner.hole(0, kSize);
+  std::vector<Extent> rest;
+  for (auto extents = planner.next(false); !extents.empty(); extents = planner.next(false)) rest.push_back(extents[0]);
+  ASSERT_LE(rest.size(), 2U);
+  EXPECT_TRUE(rest.back().last && rest.back().hole);
+  EXPECT_EQ(rest.back().offset + rest.back().length, kSize);
+}
+
 TEST(Plan, OpenEndedGoesOnUntilItIsEnded) {
   Planner planner(kChunkSize);
   planner.add(0, 0, true);

@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "core/chunk.h"
 #include "core/manifest.h"
+#include "core/packed.h"
 #include "core/receipt.h"
 
 namespace argosy::core {
@@ -178,6 +179,49 @@ TEST(Chunk, ImpossibleRecordsAreRefused) {
   end.kind = Record::Kind::kEnd;
   end.failure = static_cast<base::Kind>(99);
   EXPECT_TRUE(refused({data_record(0, 0, 100), end}));
+}
+
+std::vector<std::byte> with_pages(std::size_t bytes, std::uint64_t pages) {
+  std::vector<std::byte> data(bytes);
+  for (std::size_t at = 0; at < bytes; ++at) {
+    if ((pages >> (at / 4096) & 1U) != 0) data[at] = static_cast<std::byte>(at % 251 + 1);
+  }
+  return data;
+}
+
+TEST(Packed, ComesBackAsItWasWithoutItsZeros) {
+  std::mt19937_64 random(3);
+  for (const std::size_t bytes : {1UL, 4095UL, 4096UL, 4097UL, 40'000UL, 262'144UL, 200'001UL}) {
+    for (int round = 0; round < 20; ++round) {
+      const auto data = with_pages(bytes, round == 0 ? 0 : round == 1 ? ~0ULL : random());
+      auto packed = data;
+      const auto length = pack(packed);
+      if (!length) {
+        EXPECT_EQ(packed, data);
+        continue;
+      }
+      EXPECT_LT(*length, bytes);
+      EXPECT_EQ(unpack(std::span(packed).first(*length), bytes), data);
+      for (const std::size_t other : {*length - 1, *length + 1}) {
+        packed.resize(std::max(packed.size(), other));
+        EXPECT_NE(unpack(std::span(packed).first(other), bytes), data);
+      }
+    }
+  }
+  auto data = with_pages(16 * 4096, 1U << 3U | 1U << 9U);
+  EXPECT_EQ(pack(data), 2 * 4096 + 2);
+}
+
+TEST(Packed, WhatNobodyPackedIsRefused) {
+  auto data = with_pages(20 * 4096, 1U << 3U);
+  const auto packed = std::span(data).first(pack(data).value());
+  ASSERT_TRUE(unpack(packed, 20 * 4096));
+  for (const std::size_t length : {0UL, 8UL * 4096, 24UL * 4096 + 1, 3UL << 20}) EXPECT_FALSE(unpack(packed, length));
+  packed.back() |= std::byte{0x10};  // a page behind the end
+  EXPECT_FALSE(unpack(packed, 20 * 4096));
+  packed.back() = std::byte{1};  // a page that is not there
+  EXPECT_FALSE(unpack(packed, 20 * 4096));
+  EXPECT_FALSE(unpack({}, 4096));
 }
 
 TEST(Receipt, ComesBackAndDamageIsNoticed) {
