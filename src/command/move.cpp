@@ -284,9 +284,23 @@ class Move {
       if (error.failure().kind != Kind::kIntegrity) throw;
       // A peer broke the protocol: what it has sent so far is no ground to go on from.
       if (sink_) sink_->distrust();
+      take_away();
+      throw;
+    }
+  }
+
+  // All that is unfinished, on an I/O thread, as every call to a file system: where one hangs, the watchdog ends the
+  // rank.
+  void take_away() {
+    bool done = false;
+    const auto task = [this] {
       sink_.reset();
       if (folder_) folder_->remove_made();
-      throw;
+    };
+    phases_.workers().post(task, [&done] { done = true; });
+    while (!done) {
+      phases_.workers().wait(std::chrono::milliseconds(1));
+      phases_.workers().drain();
     }
   }
 

@@ -98,18 +98,6 @@ def test_no_mode_leaves_a_closed_folder_closed(place, nobody, tree):
     assert stat.S_IMODE((place.out / "tree" / "open").stat().st_mode) == 0o2750
 
 
-def test_what_is_left_out_need_not_be_looked_at(place, nobody, tree):
-    """It is in a folder whose names may be listed, and nothing else."""
-    (tree / "closed").mkdir()
-    (tree / "closed" / "file").write_text("file")
-    (tree / "closed").chmod(0o644)
-    give_to_nobody(place)
-    result = nobody("src/tree", "out", "--exclude=closed/*")
-    assert result.code == 0, result
-    (place.out / "tree" / "closed").chmod(0o755)
-    assert list((place.out / "tree" / "closed").iterdir()) == []
-
-
 @root_only
 def test_a_group_that_one_may_give(place, nobody, tree):
     (tree / "file").write_text("file")
