@@ -32,12 +32,13 @@ std::string with_slash(std::string path) {
 
 // The part of OUT that is the same for every giver: all of it, or what is before the first name with a template.
 std::string common_part(const std::string& out) {
-  const std::string one = expand(out, 0, "a");
+  std::string one = expand(out, 0, "a");
   const std::string other = expand(out, 1, "b");
   if (one == other) return one;
   const auto differs = std::mismatch(one.begin(), one.end(), other.begin(), other.end()).first;
-  const std::string common(one.begin(), differs);
-  return common.substr(0, common.rfind('/') + 1);
+  one.erase(differs, one.end());
+  one.resize(one.rfind('/') + 1);
+  return one;
 }
 
 }  // namespace
@@ -56,10 +57,7 @@ void ConcatOut::add(int giver) {
 }
 
 void ConcatOut::open(std::vector<base::Failure>& failures) {
-  if (!asked_.save_manifest.empty() && !asked_.tree.dry_run) {
-    manifest_.emplace(absolute(options_.start_directory, asked_.save_manifest));
-    manifest_top_ = with_slash(without_slashes(absolute(options_.start_directory, common_part(asked_.out))));
-  }
+  manifest_top_ = with_slash(without_slashes(absolute(options_.start_directory, common_part(asked_.out))));
   for (Gathering& gathering : gatherings_) {
     try {
       open(gathering);
@@ -67,6 +65,14 @@ void ConcatOut::open(std::vector<base::Failure>& failures) {
       gathering.writer.reset();
       failures.push_back(error.failure());
     }
+  }
+  if (asked_.save_manifest.empty() || asked_.tree.dry_run) return;
+  try {
+    // It may be in one of these folders.
+    manifest_.emplace(absolute(options_.start_directory, asked_.save_manifest));
+  } catch (const base::Error&) {
+    for (Gathering& gathering : gatherings_) gathering.writer.reset();
+    throw;
   }
 }
 
@@ -97,7 +103,7 @@ void ConcatOut::open(Gathering& gathering) {
   if (how.whole && !gathering.dry_run) file::show_left_tree(path, gathering.shown);
   // A folder that is to appear by a rename is made beside its name.
   const std::string folder = path.substr(0, path.size() - gathering.prefix.size());
-  if (manifest_) {
+  if (!asked_.save_manifest.empty()) {
     how.manifest = [this, folder](const core::Entry& entry, const std::optional<base::Digest>& digest) {
       put_in_manifest(folder, entry, digest);
     };

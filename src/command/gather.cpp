@@ -110,18 +110,17 @@ class Gather {
     std::function<void()> make;
     if (here_) {
       make = [this] {
-        if (!asked_.save_manifest.empty()) {
-          manifest_.emplace(absolute(job_.options.start_directory, asked_.save_manifest));
-        }
         const std::string out = absolute(job_.options.start_directory, asked_.out);
         const std::string name = base_name(out);
         if (!core::is_safe_path(name)) throw base::Error(Kind::kUsage, asked_.out, 0, "is no name for a file");
         const std::string folder = out.substr(0, out.size() - name.size());
         if (found_->manifest.tree) {
           tree_.emplace(folder, name, asked_, job_.options.common, span_.end);
+          open_manifest();
           return;
         }
         folder_.emplace(folder, span_.end - span_.begin);
+        open_manifest();
         file::Writer::Settings how;
         how.fsync = job_.options.common.fsync;
         how.read_back = job_.options.common.read_back;
@@ -147,6 +146,12 @@ class Gather {
     if (made.failed == 0 && made.interrupted == 0) return true;
     leave();
     return false;
+  }
+
+  // Where one is wanted; it may be in the folder that OUT is in.
+  void open_manifest() {
+    if (asked_.save_manifest.empty()) return;
+    manifest_.emplace(absolute(job_.options.start_directory, asked_.save_manifest));
   }
 
   void bring(const Parcels& parcels) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -88,19 +89,24 @@ class Copies {
     return all;
   }
 
-  // Empty at the end, and after an error.
+  // Empty at the end, and after an error, which is thrown when what was read before it has been compared.
   Bytes read() {
     std::vector<Compared> items;
     std::vector<base::Failure> none;
     std::size_t size = 0;
-    while (items.size() < kItems && size < kBytes) {
-      auto item = lines_->next(none);
-      if (!item) break;
-      size += item->path.size() + item->line.size();
-      items.push_back(std::move(*item));
+    try {
+      while (!damage_ && items.size() < kItems && size < kBytes) {
+        auto item = lines_->next(none);
+        if (!item) break;
+        size += item->path.size() + item->line.size();
+        items.push_back(std::move(*item));
+      }
+    } catch (const base::Error& error) {
+      damage_ = error;
     }
-    if (items.empty()) return {};
-    return task_of({}, items);
+    if (!items.empty()) return task_of({}, items);
+    if (damage_) throw base::Error(*damage_);
+    return {};
   }
 
   mpi::Verdict look_for_others(base::Failures& failures) {
@@ -147,7 +153,8 @@ class Copies {
   Comparison comparison_;
   NotNamed not_named_;
   bool takes_part_ = false;
-  std::unique_ptr<Finder> lines_;  // rank 0's
+  std::unique_ptr<Finder> lines_;      // rank 0's
+  std::optional<base::Error> damage_;  // that they end with
   std::vector<std::string> where_;
   std::vector<std::unique_ptr<Differences>> taken_;
 };

@@ -60,7 +60,11 @@ base::Fd open_in_place(int folder, const std::string& name) {
 }  // namespace
 
 Writer::Writer(const Folder* folder, Settings settings)
-    : folder_(folder), settings_(settings), mask_(file_creation_mask()), user_(geteuid()), group_(getegid()) {
+    : folder_(folder),
+      settings_(std::move(settings)),
+      mask_(file_creation_mask()),
+      user_(geteuid()),
+      group_(getegid()) {
   if (folder_ != nullptr) folders_.emplace(folder_->fd());
 }
 

@@ -412,9 +412,11 @@ def test_what_a_damaged_manifest_does_not_name(place, argosy, bcast):
     assert bcast("--save-manifest", "m.json", "src/many", "out/%r", ranks=2, one_node=True).code == 0
     lines = (place / "m.json").read_bytes().splitlines(keepends=True)
     (place / "bad.json").write_bytes(b"".join(lines[:4500] + [b"{}\n"] + lines[4501:]))
+    (place.out / "0" / "many" / "4400").chmod(0o600)
     for folder in ("out/%r", "out/0"):
         result = argosy("verify", "--manifest", "bad.json", folder, ranks=2)
         assert result.code in (SOURCE, PARTIAL) and b"not in the manifest" not in result.out, result
+        assert result.out.startswith(b"many/4400: mode") and result.out.count(b"\n") == 1, result
         assert len(result.lines) == 1 and "damaged" in result.text, result
 
 

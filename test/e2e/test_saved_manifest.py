@@ -213,6 +213,17 @@ def test_a_file_that_is_gathered(place, argosy, saving, chunk):
     assert b"mtime" in argosy("verify", "--manifest", "m", "back").out
 
 
+@pytest.mark.parametrize("command", [("gather", "w%r/big.bin", "new/file"), ("gather", "--concat", "src", "new")], ids=" ".join)
+def test_in_the_folder_that_it_tells_of(place, argosy, run, command):
+    """Which is made for it."""
+    place.file(size=1000)
+    assert argosy("scatter", "src/big.bin", "w%r", ranks=3).code == 0
+    result = run(*command, "--save-manifest", "new/m", ranks=3)
+    assert result.code == 0, result
+    result = argosy("verify", "--manifest", "new/m", "new")
+    assert result.code == 0 and result.out == b"", result
+
+
 @pytest.mark.parametrize("more", [[], ["--publish"], ["--fsync"], ["--checksum"]], ids="".join)
 @pytest.mark.parametrize("out, folder, prefix", [("out", "out", ""), ("out/%r", "out", "1/"), ("out/of %r/", "out", "of 1/")])
 def test_what_is_put_together(place, argosy, saving, nasty, more, out, folder, prefix):
