@@ -29,7 +29,9 @@ is compared, and OUT appears when all of it is there and right, or not at all.
 Where too much is lost, a list says what (exit 5).
 
 A folder that was striped comes back as OUT, with everything that was in it;
-one that is there is added to. --no-owner and the like hold for it, too.
+one that is there is added to. --no-owner and the like hold for it, too. Nothing
+is moved where OUT is the folder that was striped, by sizes, times and all else
+but content; with --checksum, or where anything differs, all of it comes.
 
 In DIR, %h stands for any host's name, %r for any number and %% for a percent
 sign.
@@ -66,8 +68,8 @@ constexpr CommandLine::About kAbout = {
     "argosy gather [OPTIONS] DIR/NAME OUT\n       argosy gather --concat [OPTIONS] DIR OUT", kHelp, kExamples};
 
 // They say how folders are moved.
-constexpr std::array kOfConcat = {"--checksum", "--exclude",         "--include", "--exclude-from",
-                                  "--dry-run",  "--one-file-system", "--publish"};
+constexpr std::array kOfConcat = {"--exclude", "--include",         "--exclude-from",
+                                  "--dry-run", "--one-file-system", "--publish"};
 
 std::optional<command::GatherOptions::Range> parse_range(const std::string& text) {
   const std::size_t colon = text.find(':');
@@ -86,8 +88,8 @@ class GatherLine : public CommandLine {
     add_text(app, values_, "--to", "R", "the rank that gets the file (0)");
     add_text(app, values_, "--range", "OFFSET:LENGTH", "only this part of the file, as far as it goes");
     add_manifest_option(app, values_, "OUT's");
-    app.add_flag("--concat", gather_.concat, "bring every rank's own files; what follows goes\nwith it");
     app.add_flag("--checksum", gather_.checksum, "a file is in place when its digest agrees, not\nits size and time");
+    app.add_flag("--concat", gather_.concat, "bring every rank's own files; what follows goes\nwith it");
     add_tree_options(app, values_, gather_.tree);
   }
 

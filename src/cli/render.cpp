@@ -70,6 +70,14 @@ std::string prediction(const command::Report& report) {
   return text;
 }
 
+// There was something to move, and it did not have to.
+bool is_in_place(const command::Report& report) {
+  if (report.bytes_moved > 0) return false;
+  if (!report.stripe) return report.bytes > 0;
+  // Those that check or repair stripes move nothing. A folder has bytes as it is striped, empty as it may be.
+  return (report.command == "scatter" && report.bytes > 0) || (report.command == "gather" && report.folders > 0);
+}
+
 // A destination's line, for commands with many.
 std::string node_line(const command::RankReport& rank, double seconds) {
   const double rate = seconds > 0 ? static_cast<double>(rank.bytes_written) / seconds : 0;
@@ -123,7 +131,7 @@ std::string result_line(const command::Report& report) {
   line += report.command == "verify" ? fmt::format(" read and checked")
                                      : fmt::format(" read, {} written and verified", written);
   line += ", " + format_seconds(report.seconds.total);
-  if (report.bytes_moved == 0 && report.bytes > 0 && !report.stripe) {
+  if (is_in_place(report)) {
     line += ", already in place";
   } else if (report.bytes_moved > 0 && report.seconds.total > 0) {
     line += ", " + format_rate(static_cast<double>(report.bytes_moved) / report.seconds.total);

@@ -32,7 +32,8 @@ An old stripe of that name is replaced as a whole.
 --chunk-size may be any size from 1 byte (1MiB where none is given). In DIR, %h
 stands for the host's name up to its first dot, %r for the rank and %% for a
 percent sign. FILE, --as and names are as with argosy send. FILE may be a
-folder: it is striped as it is, with all that is in it and all attributes.
+folder: it is striped as it is, with all that is in it and all attributes. Again
+it moves nothing where all shares of it, as it is now, are in place.
 )";
 
 constexpr std::string_view kExamples =
@@ -56,8 +57,10 @@ class ScatterLine : public CommandLine {
     add_text(app, values_, "--layout", "LAYOUT",
              "stripe: a file for each worker; chunks: a file\nfor each chunk (stripe)");
     app.add_flag("--root-too", scatter_.root_too, "rank 0 keeps a share as well");
+    app.add_flag("--checksum", scatter_.checksum, "a folder is in place when digests agree, not\nsizes and times");
     add_source_options(app, values_, scatter_.from0);
     add_select_options(app, values_, scatter_.tree);
+    app.add_flag("--dry-run", scatter_.tree.dry_run, "move nothing; list what would be");
     add_manifest_option(app, values_);
   }
 

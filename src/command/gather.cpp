@@ -7,11 +7,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/seconds.h"
 #include "command/concat.h"
 #include "command/gather_tree.h"
 #include "command/place.h"
+#include "command/recorded_source.h"
 #include "command/saved_manifest.h"
 #include "command/sources.h"
 #include "command/stripe_collect.h"
@@ -63,7 +65,8 @@ class Gather {
     const auto start = Clock::now();
     found_ = find_stripe(job_, asked_, shelf_);
     Parcels parcels;
-    const bool goes_on = found_ && choose_span() && take_memory(job_, found_->manifest, asked_.to, parcels) && open();
+    const bool goes_on = found_ && choose_span() && !is_in_place() && job_.interrupted == 0 &&
+                         take_memory(job_, found_->manifest, asked_.to, parcels) && open();
     job_.report.seconds.scan = base::seconds_since(start);
     if (goes_on) {
       const auto begun = Clock::now();
@@ -103,6 +106,43 @@ class Gather {
     span_.begin = asked_.range->offset;
     span_.end = span_.begin + std::min(asked_.range->length, size - span_.begin);
     return true;
+  }
+
+  // OUT is the folder that was striped: then this is all that there is to do.
+  bool is_in_place() {
+    if (!found_->manifest.tree || asked_.checksum) return false;
+    const std::string out = absolute(job_.options.start_directory, asked_.out);
+    std::optional<file::SignedTree> there;
+    std::function<void()> look;
+    if (here_) look = [&] { there = tree_in_place(out, found_->manifest, asked_.tree); };
+    job_.run_task(look, "scan");
+    if (job_.session.exchange(there ? 1 : 0)[static_cast<std::size_t>(asked_.to)] == 0) return false;
+    if (there) {
+      job_.report.files = there->files;
+      job_.report.folders = there->folders;
+      job_.report.bytes = there->bytes;
+      job_.report.stripe = describe(found_->manifest);
+    }
+    if (!asked_.save_manifest.empty()) record(out);
+    return true;
+  }
+
+  // The folder OUT, which is in place, as the saved manifest.
+  void record(const std::string& out) {
+    base::Failures failures;
+    std::function<void()> task;
+    if (here_) {
+      task = [&] {
+        open_manifest();
+        file::Selection all;
+        all.metadata = metadata_of(asked_.tree);
+        failures = record_tree({out, base_name(out), asked_.out}, all, *manifest_);
+        manifest_->finish();
+      };
+    }
+    job_.run_task(task, "commit");
+    if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
+    job_.report_failures(std::move(failures));
   }
 
   // OUT's folder and its temporary file.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "command/place.h"
 #include "command/sources.h"
 #include "file/digest_file.h"
 #include "file/disk.h"
@@ -35,6 +36,17 @@ base::Fd open_nameless(int folder, const std::string& name, const std::string& s
 }
 
 }  // namespace
+
+std::optional<file::SignedTree> tree_in_place(const std::string& out, const core::StripeManifest& striped,
+                                              const TreeOptions& wanted) {
+  struct stat status = {};
+  if (!striped.signature || lstat(out.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return std::nullopt;
+  file::Selection all;
+  all.metadata = metadata_of(wanted);
+  auto found = file::sign_tree(out, base_name(out), all);
+  if (found && !file::agree(found->signature, *striped.signature, all.metadata)) found.reset();
+  return found;
+}
 
 GatheredTree::GatheredTree(const std::string& above, std::string name, const GatherOptions& asked,
                            const CommonOptions& common, std::int64_t size)
@@ -70,7 +82,7 @@ file::Unpacked GatheredTree::unpack(SavedManifest* manifest) {
   file::Writer::Settings how;
   how.fsync = common_.fsync;
   how.read_back = common_.read_back;
-  how.leave_same = true;
+  // The bytes are here: whatever stands there is written anew, and can't be something else of that size and time.
   how.metadata = metadata_of(asked_.tree);
   how.publish = fstatat(above_.fd(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
   how.journals = false;

@@ -12,11 +12,18 @@
 #include "command/options.h"
 #include "command/saved_manifest.h"
 #include "core/stripe_endpoint.h"
+#include "core/stripe_manifest.h"
 #include "file/beneath.h"
+#include "file/tree_sign.h"
 #include "file/tree_unpack.h"
 #include "file/writer.h"
 
 namespace argosy::command {
+
+// Whether the folder `out`, with what is wanted of its metadata, is what was striped: what is in it, then. Blocks;
+// nothing where it is not, or can't be looked at.
+std::optional<file::SignedTree> tree_in_place(const std::string& out, const core::StripeManifest& striped,
+                                              const TreeOptions& wanted);
 
 class GatheredTree final : public core::CellSink {
  public:

@@ -96,6 +96,7 @@ struct ScatterOptions : Sources {
   int parity = 0;         // --parity
   core::StripeLayout layout = core::StripeLayout::kStripe;
   bool root_too = false;  // --root-too: rank 0 keeps a share as well
+  bool checksum = false;  // --checksum: a folder is in place when digests agree
 };
 
 // DIR/NAME, a stripe: where its folders are, and the file's name.

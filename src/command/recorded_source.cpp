@@ -100,4 +100,23 @@ void RecordedSource::ended(std::uint64_t index, const base::Digest& digest) {
   open_.erase(found);
 }
 
+base::Failures record_tree(const file::Named& named, const file::Selection& selection, SavedManifest& manifest) {
+  file::Reader reader(std::vector{named}, nullptr, selection);
+  base::Failures failures;
+  reader.scan(false);
+  RecordedSource recorded(reader, manifest);
+  std::uint64_t listed = 0;
+  while (true) {
+    const core::Listing listing = recorded.next_entries();
+    for (const base::Failure& failure : listing.failures) failures.add(failure);
+    if (listing.entries.empty()) break;
+    for (const core::Entry& entry : listing.entries) {
+      if (entry.readable()) recorded.skip(listed);
+      ++listed;
+    }
+  }
+  failures.add(recorded.failures());
+  return failures;
+}
+
 }  // namespace argosy::command

@@ -9,6 +9,7 @@
 #include "base/failures.h"
 #include "command/saved_manifest.h"
 #include "core/endpoint.h"
+#include "file/reader.h"
 
 namespace argosy::command {
 
@@ -44,5 +45,9 @@ class RecordedSource final : public core::Source {
   std::map<std::uint64_t, core::Entry> open_;  // files whose digest is not known yet
   base::Failures failures_;
 };
+
+// Puts the folder `named`, of which nothing is to be moved, with all that `selection` has of it into `manifest`.
+// Blocks. What can't be read is not in it, and has a failure.
+base::Failures record_tree(const file::Named& named, const file::Selection& selection, SavedManifest& manifest);
 
 }  // namespace argosy::command

@@ -8,13 +8,15 @@
 #include <cstring>
 #include <memory>
 #include <optional>
-#include <random>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "base/log.h"
 #include "base/seconds.h"
+#include "command/lines.h"
+#include "command/scatter_again.h"
+#include "command/scatter_list.h"
 #include "command/scatter_source.h"
 #include "command/scatter_worker.h"
 #include "command/stripe_find.h"
@@ -34,13 +36,6 @@ constexpr int kRoot = 0;
 constexpr std::int64_t kDefaultChunk = 1 << 20;
 constexpr std::size_t kMostSlots = 24;
 
-std::string new_generation() {
-  std::random_device random;
-  std::string text;
-  for (int i = 0; i < 4; ++i) text += fmt::format("{:08x}", static_cast<std::uint32_t>(random()));
-  return text;
-}
-
 std::string text_of(const core::StripeManifest& manifest) { return core::encode_stripe_manifest(manifest); }
 
 class Scatter {
@@ -50,7 +45,8 @@ class Scatter {
         asked_(asked),
         me_(session.rank()),
         worker_(job_, asked, asked.root_too || session.rank() != kRoot),
-        source_(options, asked, surroundings) {
+        source_(options, asked, surroundings),
+        lines_(surroundings.observer, options.common.json, options.common.quiet, "names", "path") {
     for (int rank = asked.root_too ? 0 : 1; rank < session.size(); ++rank) {
       workers_.push_back(static_cast<std::uint32_t>(rank));
     }
@@ -69,18 +65,26 @@ class Scatter {
                          "--memory has no room for chunks of this size with so many workers and this parity");
     }
     const std::int64_t files = scan();
-    if (files > 0) worker_.open_directory();
+    if (files > 0 && !dry_run()) worker_.open_directory();
     job_.report.seconds.scan = base::seconds_since(start);
     for (std::int64_t file = 0; file < files && job_.interrupted == 0; ++file) scatter_file(file);
     const auto end = Clock::now();
     worker_.leave();
-    if (!asked_.save_manifest.empty()) save_manifest();
+    if (!asked_.save_manifest.empty() && !dry_run()) save_manifest();
     job_.report.seconds.commit += base::seconds_since(end);
-    if (me_ == kRoot) job_.report.stripe = stripe_;
+    if (dry_run()) {
+      lines_.flush();
+      job_.report.dry_run = true;
+      job_.report.would_change = lines_.count();
+    } else if (me_ == kRoot) {
+      job_.report.stripe = stripe_;
+    }
     return job_.finish();
   }
 
  private:
+  bool dry_run() const { return asked_.tree.dry_run; }
+
   bool take_memory() {
     const CommonOptions& common = job_.options.common;
     chunk_size_ = common.chunk_size;
@@ -137,11 +141,16 @@ class Scatter {
   // One file, with as many attempts as workers fail to have it in place.
   void scatter_file(std::int64_t index) {
     const auto at = static_cast<std::size_t>(index);
+    constexpr std::int64_t kFile = 1;
+    constexpr std::int64_t kFolder = 2;
     const bool readable = me_ == kRoot && source_.entries()[at].readable();
-    if (job_.session.exchange(readable ? 1 : 0)[kRoot] == 0) return;
+    const std::int64_t mine = !readable ? 0 : source_.is_folder(at) ? kFolder : kFile;
+    const std::int64_t kind = job_.session.exchange(mine)[kRoot];
+    if (kind == 0 || (kind == kFolder && is_in_place(at)) || job_.interrupted != 0) return;
+    if (dry_run()) return list_names(job_, source_, kRoot, at, lines_);
     while (true) {
       Attempt attempt = describe_file(at);
-      if (attempt.manifest.tree && !open_folder(at)) return;
+      if (attempt.manifest.tree && !open_folder(job_, source_, kRoot, at)) return;
       const Outcome outcome = try_file(at, attempt);
       const bool repeatable = !attempt.open_ended || attempt.manifest.tree;
       const bool again = outcome == Outcome::kAgain && repeatable && job_.interrupted == 0;
@@ -155,13 +164,23 @@ class Scatter {
     }
   }
 
-  // A folder, from its beginning. False, on every rank, where it can't be had.
-  bool open_folder(std::size_t at) {
-    std::function<void()> open;
-    if (me_ == kRoot) open = [this, at] { source_.open_folder(at); };
-    const mpi::Verdict opened = job_.run_task(open, "scan");
-    if (job_.phases.failure()) job_.report_failure(*job_.phases.failure());
-    return opened.failed == 0 && job_.interrupted == 0;
+  // A folder that has been scattered like this already. Then this is all that there is to do.
+  bool is_in_place(std::size_t at) {
+    const auto begun = Clock::now();
+    const core::StripeManifest meant = describe_file(at).manifest;
+    const auto is_of_source = [&](const core::StripeManifest& there) { return source_.is_in(at, there); };
+    const auto there = find_in_place(job_, asked_, meant, kRoot, is_of_source);
+    if (there) {
+      base::Failures failures;
+      std::function<void()> record;
+      if (me_ == kRoot && !asked_.save_manifest.empty() && !dry_run())
+        record = [&] { failures = source_.record_in_place(at); };
+      job_.run_task(record, "scan");
+      job_.report_failures(std::move(failures));
+      account(*there, 0);
+    }
+    job_.report.seconds.scan += base::seconds_since(begun);
+    return there.has_value();
   }
 
   enum class Outcome { kDone, kAgain, kNobody, kSourceFailed };
@@ -175,12 +194,7 @@ class Scatter {
     manifest.parity = asked_.parity;
     std::string text;
     if (me_ == kRoot) {
-      manifest.file = source_.entries()[at];
-      manifest.tree = source_.is_folder(at);
-      manifest.file.ctime = {};
-      manifest.file.inode = 0;
-      manifest.generation = new_generation();
-      manifest.created = std::chrono::system_clock::now().time_since_epoch().count();
+      source_.describe(at, manifest);
       text = (manifest.file.open_ended ? 'o' : 's') + text_of(manifest);
     }
     text = job_.session.exchange(text)[kRoot];
@@ -209,7 +223,11 @@ class Scatter {
     job_.report.seconds.commit += base::seconds_since(moved);
     if (!committed) return Outcome::kAgain;
     clear_replaced(job_, {asked_.directory, attempt.manifest.file.path}, attempt.manifest);
-    account(at, manifest);
+    std::string why;
+    const auto placed = core::decode_stripe_manifest(manifest, why);
+    if (!placed) throw base::Error(Kind::kIntegrity, {}, kRoot, "the manifest came damaged: " + why);
+    if (me_ == kRoot) source_.placed(at, placed->file.size, placed->digest);
+    account(*placed, placed->file.size);
     return Outcome::kDone;
   }
 
@@ -319,23 +337,21 @@ class Scatter {
     manifest.digest = counts.digest;
     manifest.table_digest = counts.table_digest;
     manifest.losses = counts.losses;
+    if (manifest.tree) manifest.signature = source_.signature();
     manifest.moved = counts.moved;
     return text_of(manifest);
   }
 
-  void account(std::size_t at, const std::string& text) {
-    std::string why;
-    const auto manifest = core::decode_stripe_manifest(text, why);
-    if (!manifest) throw base::Error(Kind::kIntegrity, {}, kRoot, "the manifest came damaged: " + why);
-    if (me_ == kRoot) source_.placed(at, manifest->file.size, manifest->digest);
+  // A stripe that is in place, for which so many bytes have been moved.
+  void account(const core::StripeManifest& manifest, std::int64_t moved) {
     ++job_.report.files;
-    job_.report.bytes += manifest->file.size;
-    job_.report.bytes_moved += manifest->file.size;
+    job_.report.bytes += manifest.file.size;
+    job_.report.bytes_moved += moved;
     const bool only = job_.report.files == 1;
-    job_.report.name = only ? manifest->file.path : std::string();
-    job_.report.digest = only && !manifest->tree ? base::to_string(manifest->digest) : std::string();
-    worker_.warn(*manifest, kRoot);
-    StripeReport described = describe(*manifest);
+    job_.report.name = only ? manifest.file.path : std::string();
+    job_.report.digest = only && !manifest.tree ? base::to_string(manifest.digest) : std::string();
+    worker_.warn(manifest, kRoot);
+    StripeReport described = describe(manifest);
     described.receipts = std::move(stripe_.receipts);
     if (!only) {
       described.generation.clear();
@@ -356,6 +372,7 @@ class Scatter {
   // The root's.
   ScatterSource source_;
   StripeReport stripe_;
+  Lines lines_;
   std::int64_t moved_before_ = 0;
   bool source_failed_ = false;
 };

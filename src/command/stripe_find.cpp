@@ -1,5 +1,6 @@
 #include "command/stripe_find.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -218,6 +219,14 @@ std::string own_directory(const StripeJob& job, const StripeName& asked) {
 
 std::string own_folder(const StripeJob& job, const StripeName& asked) {
   return own_directory(job, asked) + '/' + asked.name + core::kStripeSuffix;
+}
+
+bool sees_another(const StripeJob& job, const StripeName& asked, const std::string& generation) {
+  const std::vector<std::string> paths = file::match_paths(stripe_pattern(job, asked), file::kMostStripeFolders);
+  return std::any_of(paths.begin(), paths.end(), [&](const std::string& path) {
+    const auto manifest = file::read_manifest(AT_FDCWD, path);
+    return manifest && manifest->generation != generation;
+  });
 }
 
 void clear_replaced(StripeJob& job, const StripeName& asked, const core::StripeManifest& manifest) {

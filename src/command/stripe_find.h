@@ -38,6 +38,8 @@ std::optional<FoundStripe> find_stripe(StripeJob& job, const StripeName& asked, 
 // Where this rank would have a share: DIR expanded, and the stripe's folder in it.
 std::string own_directory(const StripeJob& job, const StripeName& asked);
 std::string own_folder(const StripeJob& job, const StripeName& asked);
+// Whether this rank sees a stripe of that name and another generation. Blocks: for I/O threads.
+bool sees_another(const StripeJob& job, const StripeName& asked, const std::string& generation);
 // Collective: what this rank sees of the generations that `manifest` has replaced goes, where no other run works on it.
 // Call once all of `manifest`'s stripe is in place.
 void clear_replaced(StripeJob& job, const StripeName& asked, const core::StripeManifest& manifest);

@@ -70,6 +70,7 @@ struct Entry {
   std::uint64_t device = 0;           // of a device: its number, as st_rdev
   std::string link;                   // of a symbolic link: its target; of a hard link: the path named before
   std::vector<Attribute> attributes;  // sorted by name
+  std::uint64_t links = 1;            // names that it has at its source; known to who lists it, and does not travel
   // Of the content, where it was asked for before anything moves.
   std::optional<base::Digest> digest;
 

@@ -68,6 +68,12 @@ json content(const StripeManifest& manifest) {
       {"losses", manifest.losses},
       {"table", {{"rows", stripe.rows()}, {"digest", base::to_string(manifest.table_digest)}}}};
   if (!base::is_utf8(manifest.file.path)) document["name_hex"] = to_hex(manifest.file.path);
+  if (manifest.signature) {
+    document["signature"] = {{"entries", base::to_string(manifest.signature->entries)},
+                             {"owners", base::to_string(manifest.signature->owners)},
+                             {"modes", base::to_string(manifest.signature->modes)},
+                             {"attributes", base::to_string(manifest.signature->attributes)}};
+  }
   json failed = json::array();
   for (const FailedWorker& one : manifest.failed) {
     failed.push_back({{"worker", one.worker}, {"errno", one.error_number}, {"kept", one.kept}});
@@ -158,6 +164,11 @@ StripeManifest read(const json& document) {
                                number_in<std::int32_t>(one.at("errno"), 0, INT32_MAX),
                                number_in<std::int64_t>(one.at("kept"), 0, kLargest)});
   }
+  if (document.contains("signature")) {
+    const json& signature = document.at("signature");
+    manifest.signature = {digest_in(signature.at("entries")), digest_in(signature.at("owners")),
+                          digest_in(signature.at("modes")), digest_in(signature.at("attributes"))};
+  }
   const json replaces = document.value("replaces", json::array());
   require(replaces.is_array() && replaces.size() <= kMostReplaced, "too many generations");
   for (const json& one : replaces) manifest.replaces.push_back(generation_in(one));
@@ -200,6 +211,7 @@ std::size_t most_manifest_bytes(const StripeManifest& manifest) {
   longest.file.size = longest.moved = kLargest;
   longest.created = INT64_MAX;
   longest.losses = kMostParity;
+  if (manifest.tree) longest.signature.emplace();
   longest.failed.assign(manifest.workers.size(), {UINT32_MAX, INT32_MAX, kLargest});
   longest.replaces.assign(kMostReplaced, std::string(kGenerationDigits, '0'));
   return encode_stripe_manifest(longest).size();

@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "core/manifest.h"
 #include "core/stripe.h"
+#include "core/tree_signature.h"
 
 namespace argosy::core {
 
@@ -37,6 +38,7 @@ struct StripeManifest {
   int losses = 0;             // holders that may be lost, whichever they are
   std::int64_t moved = 0;     // rows that are not where the rule puts them
   std::vector<FailedWorker> failed;
+  std::optional<TreeSignature> signature;  // of the folder, where all of it is in
   // Generations that this one has replaced, the latest first: what is left of them is no stripe any more.
   std::vector<std::string> replaces;
 

@@ -50,6 +50,10 @@ std::size_t TreePack::read(std::uint64_t /*entry*/, std::int64_t /*offset*/, std
   return done;
 }
 
+std::optional<core::TreeSignature> TreePack::signature() const {
+  return ended_ && whole_ ? signer_.finish() : std::nullopt;
+}
+
 // Makes the bytes that come next; false at the end.
 bool TreePack::next() {
   if (ended_) return false;
@@ -63,6 +67,7 @@ bool TreePack::next() {
 
 void TreePack::put_page() {
   core::Listing listing = source_.next_entries();
+  whole_ = whole_ && listing.failures.empty();
   failures_.add(std::move(listing.failures));
   core::Page page;
   page.number = page_++;
@@ -71,6 +76,7 @@ void TreePack::put_page() {
   page.entries = std::move(listing.entries);
   for (const core::Entry& entry : page.entries) {
     if (entry.readable()) files_.push_back({listed_, entry.size});
+    signer_.add(entry);
     ++listed_;
   }
   const std::vector<std::byte> bytes = core::encode_page(page);
@@ -121,6 +127,7 @@ void TreePack::end_file(bool whole) {
     whole = false;
   }
   if (whole && digests_) source_.ended(file.index, base::close_digest(sum, file.size));
+  whole_ = whole_ && whole;
   put_head(whole ? PackPart::kEnd : PackPart::kFailed, file.size);
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "base/failures.h"
 #include "core/endpoint.h"
 #include "core/manifest.h"
+#include "core/tree_signature.h"
 
 namespace argosy::file {
 
@@ -44,6 +46,8 @@ class TreePack final : public core::Source {
 
   // Between calls.
   base::Failures take_failures() { return std::exchange(failures_, base::Failures()); }
+  // Of the folder that the bytes are, once all of them have been read; nothing where something of it was left out.
+  std::optional<core::TreeSignature> signature() const;
 
  private:
   bool next();
@@ -67,6 +71,8 @@ class TreePack final : public core::Source {
   std::int64_t at_ = 0;     // in it
   base::Digest sum_;        // of what was read of it
   base::Failures failures_;
+  core::TreeSigner signer_;
+  bool whole_ = true;  // nothing has been left out
 };
 
 }  // namespace argosy::file

@@ -71,6 +71,7 @@ void Walk::fill(core::Entry& entry, const struct stat& status, int folder, const
   entry.mtime = timestamp(status.st_mtim);
   entry.ctime = timestamp(status.st_ctim);
   entry.inode = status.st_ino;
+  entry.links = status.st_nlink;
   if (entry.type == Type::kCharDevice || entry.type == Type::kBlockDevice) entry.device = status.st_rdev;
   if (entry.type == Type::kSymlink) entry.link = target_of(folder, name, entry.path);
   if (entry.type == Type::kFile) {

@@ -171,11 +171,13 @@ core::StripeManifest manifest() {
   one.generation = std::string(32, 'a');
   one.created = 17;
   one.chunk_size = 100;
+  one.tree = true;
   one.workers = workers(5);
   one.parity = 2;
   one.losses = 2;
   one.failed = {{3, 28, 7}};
   one.replaces = {std::string(32, 'b'), std::string(32, 'c')};
+  one.signature = {{5, 6}, {7, 8}, {9, 10}, {11, 12}};
   one.digest = {1, 2};
   one.table_digest = {3, 4};
   return one;
@@ -193,6 +195,7 @@ TEST(StripeManifest, ComesBackAsItWas) {
     EXPECT_EQ(core::identity_of(*again), core::identity_of(one));
     EXPECT_EQ(again->key(), one.key());
     EXPECT_EQ(again->replaces, one.replaces);
+    EXPECT_EQ(again->signature, one.signature);
     EXPECT_GE(core::most_manifest_bytes(one), core::encode_stripe_manifest(one).size());
   }
 }
@@ -236,6 +239,8 @@ TEST(StripeManifest, NonsenseIsRefused) {
   };
   EXPECT_FALSE(refused([](nlohmann::json&) {}));
   EXPECT_TRUE(refused([](nlohmann::json& d) { d["size"] = -1; }));
+  EXPECT_TRUE(refused([](nlohmann::json& d) { d["signature"].erase("modes"); }));
+  EXPECT_TRUE(refused([](nlohmann::json& d) { d["signature"]["owners"] = "xxh3:"; }));
   EXPECT_TRUE(refused([](nlohmann::json& d) { d["size"] = 1e300; }));
   EXPECT_TRUE(refused([](nlohmann::json& d) { d["size"] = UINT64_MAX; }));
   EXPECT_TRUE(refused([](nlohmann::json& d) { d["chunk_size"] = 0; }));

@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "file/beneath.h"
 #include "file/reader.h"
+#include "file/tree_sign.h"
 #include "file/tree_unpack.h"
 #include "file/writer.h"
 
@@ -110,6 +111,60 @@ TEST_F(FileTreePack, ThereAndBack) {
     EXPECT_TRUE(fs::is_empty(root_ / "out/back/a/empty"));
     fs::remove_all(root_ / "out");
   }
+}
+
+TEST_F(FileTreePack, Signed) {
+  put("tree/b", "1");
+  put("tree/sub/c", "22");
+  fs::create_hard_link(root_ / "tree/b", root_ / "tree/sub/a");
+  fs::create_hard_link(root_ / "tree/b", root_ / "outside");
+  fs::create_symlink("b", root_ / "tree/link");
+  file::Selection all;
+  const auto signed_as = [&](const char* name) { return file::sign_tree((root_ / "tree").string(), name, all); };
+  const auto found = signed_as("tree");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->files, 4);
+  EXPECT_EQ(found->folders, 2);
+  EXPECT_EQ(found->bytes, 3);
+  EXPECT_EQ(signed_as("another")->signature, found->signature);
+  file::Reader reader({{(root_ / "tree").string(), "tree", "tree", false}}, nullptr);
+  reader.scan(false);
+  file::TreePack pack(reader);
+  EXPECT_FALSE(pack.signature());
+  std::vector<std::byte> bytes(1 << 20);
+  pack.read(0, 0, bytes);
+  EXPECT_EQ(pack.signature(), found->signature);
+  fs::permissions(root_ / "tree/sub/c", fs::perms::owner_all);
+  const auto other = signed_as("tree");
+  EXPECT_TRUE(file::agree(other->signature, found->signature, {.mode = false}));
+  EXPECT_FALSE(file::agree(other->signature, found->signature, {}));
+  EXPECT_FALSE(file::sign_tree((root_ / "none").string(), "none", all));
+}
+
+TEST(TreeSigner, TheOrderDoesNotCount) {
+  const auto entry = [](const char* path, core::Type type, std::uint64_t links, const char* link = "") {
+    core::Entry one;
+    one.path = path;
+    one.type = type;
+    one.links = links;
+    one.link = link;
+    return one;
+  };
+  const auto signature_of = [](const std::vector<core::Entry>& entries) {
+    core::TreeSigner signer;
+    for (const core::Entry& one : entries) signer.add(one);
+    return signer.finish();
+  };
+  const core::Entry top = entry("t", core::Type::kFolder, 2);
+  const core::Entry other = entry("t/x", core::Type::kFile, 1);
+  const auto one =
+      signature_of({top, entry("t/a", core::Type::kFile, 3), other, entry("t/b", core::Type::kHardLink, 1, "t/a")});
+  EXPECT_EQ(one, signature_of(
+                     {top, other, entry("t/b", core::Type::kFile, 2), entry("t/a", core::Type::kHardLink, 1, "t/b")}));
+  EXPECT_NE(one, signature_of({top, other, entry("t/b", core::Type::kFile, 1), entry("t/a", core::Type::kFile, 1)}));
+  EXPECT_NE(one, signature_of({top, entry("t/x", core::Type::kFile, 2), entry("t/a", core::Type::kHardLink, 1, "t/x"),
+                               entry("t/b", core::Type::kFile, 1)}));
+  EXPECT_FALSE(signature_of({top, entry("t/a", core::Type::kHardLink, 1, "t/b")}));
 }
 
 // Bytes made by hand.
