@@ -1,6 +1,7 @@
 #include "core/manifest.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/bytes.h"
 #include "base/digest.h"
@@ -17,6 +18,7 @@ constexpr std::size_t kChecksum = 8;
 constexpr unsigned kOpenEnded = 1;
 constexpr unsigned kHasDigest = 2;
 constexpr unsigned kSparse = 4;
+constexpr unsigned kSeveral = 8;
 constexpr std::size_t kLongestAttributeName = 255;
 
 void append_checksum(std::vector<std::byte>& bytes) { base::Writer(bytes).put(base::checksum_of(bytes)); }
@@ -57,12 +59,20 @@ bool get_attributes(base::Reader& reader, std::vector<Attribute>& attributes) {
     attribute.name = reader.get_string(kLongestAttributeName);
     attribute.value = reader.get_string(kAttributeBytes);
     bytes += attribute.name.size() + attribute.value.size();
-    if (attribute.name.empty() || attribute.name.find('\0') != std::string::npos || bytes > kAttributeBytes)
-      return false;
+    if (attribute.name.empty() || !is_moved_attribute(attribute.name) || bytes > kAttributeBytes) return false;
     if (!attributes.empty() && attributes.back().name >= attribute.name) return false;
     attributes.push_back(std::move(attribute));
   }
   return true;
+}
+
+bool is_device(Type type) { return type == Type::kCharDevice || type == Type::kBlockDevice; }
+
+bool flags_fit(const Entry& entry, unsigned flags) {
+  if (flags > (kOpenEnded | kHasDigest | kSparse | kSeveral)) return false;
+  if (entry.open_ended && entry.size != 0) return false;
+  if (entry.type != Type::kFile && (flags & ~kSeveral) != 0) return false;
+  return !entry.several || (entry.type != Type::kFolder && entry.type != Type::kHardLink);
 }
 
 // Reads one entry; an empty string, or what is wrong with it.
@@ -81,6 +91,7 @@ std::string get_entry(base::Reader& reader, Entry& entry) {
   entry.inode = reader.get<std::uint64_t>();
   entry.device = reader.get<std::uint64_t>();
   entry.sparse = (flags & kSparse) != 0;
+  entry.several = (flags & kSeveral) != 0;
   entry.link = reader.get_string(kLongestPath);
   const bool attributes_fit = get_attributes(reader, entry.attributes);
   if ((flags & kHasDigest) != 0) {
@@ -93,12 +104,12 @@ std::string get_entry(base::Reader& reader, Entry& entry) {
   if (entry.size < kMissing) return "a size is negative";
   if (entry.size > kLargestFile) return "a size is larger than any file's";
   if (type >= kTypes) return "an entry's type is unknown";
-  if (entry.type != Type::kFile && entry.size > 0) return "a size is one that only a file has";
+  if (entry.type != Type::kFile && entry.size != 0) return "a size is one that only a file has";
   if (!is_safe_link(entry.type, entry.link)) return "a link leads out of the destination";
-  if (flags > (kOpenEnded | kHasDigest | kSparse) ||
-      (entry.open_ended && (entry.size != 0 || entry.type != Type::kFile)))
-    return "an entry's flags are unknown";
-  if (!attributes_fit) return "an entry's attributes are impossible";
+  if (!flags_fit(entry, flags)) return "an entry's flags are unknown";
+  if (!is_device(entry.type) && entry.device != 0) return "an entry is of a device, and is none";
+  if (!attributes_fit || (entry.type == Type::kHardLink && !entry.attributes.empty()))
+    return "an entry's attributes are impossible";
   if (entry.error_number < 0 || (entry.mode & ~07777U) != 0 || !times_fit) return "an entry's metadata is impossible";
   return {};
 }
@@ -161,8 +172,21 @@ bool is_safe_path(std::string_view path) {
 
 bool is_safe_link(Type type, std::string_view link) {
   if (type == Type::kHardLink) return is_safe_path(link);
-  if (type == Type::kSymlink) return !link.empty() && link.find('\0') == std::string_view::npos;
+  if (type == Type::kSymlink)
+    return !link.empty() && link.size() <= kLongestTarget && link.find('\0') == std::string_view::npos;
   return link.empty();
+}
+
+bool is_moved_attribute(std::string_view name) {
+  constexpr std::array<std::string_view, 5> kLabels = {"selinux", "SMACK64", "apparmor", "ima", "evm"};
+  if (name.find('\0') != std::string_view::npos) return false;
+  if (name == "system.posix_acl_access" || name == "system.posix_acl_default") return true;
+  const std::size_t dot = name.find('.');
+  if (dot == std::string_view::npos || dot + 1 == name.size()) return false;
+  const std::string_view rest = name.substr(dot + 1);
+  name = name.substr(0, dot);
+  if (name != "security") return name == "user" || name == "trusted";
+  return std::none_of(kLabels.begin(), kLabels.end(), [&](std::string_view label) { return rest.starts_with(label); });
 }
 
 std::size_t encoded_size(const Entry& entry) {
@@ -185,7 +209,7 @@ std::vector<std::byte> encode_page(const Page& page) {
     writer.put(static_cast<std::uint8_t>(entry.type));
     writer.put(entry.size);
     writer.put(static_cast<std::uint8_t>((entry.open_ended ? kOpenEnded : 0U) | (entry.digest ? kHasDigest : 0U) |
-                                         (entry.sparse ? kSparse : 0U)));
+                                         (entry.sparse ? kSparse : 0U) | (entry.several ? kSeveral : 0U)));
     writer.put(entry.error_number);
     writer.put(entry.mode);
     writer.put(entry.uid);

@@ -67,6 +67,7 @@ struct Entry {
   Timestamp ctime;
   std::uint64_t inode = 0;
   bool sparse = false;                // it has holes
+  bool several = false;               // it has other names, which may follow as hard links
   std::uint64_t device = 0;           // of a device: its number, as st_rdev
   std::string link;                   // of a symbolic link: its target; of a hard link: the path named before
   std::vector<Attribute> attributes;  // sorted by name
@@ -87,12 +88,20 @@ struct Page {
   std::vector<Entry> entries;
 };
 
-// True for a link that a manifest may carry: of a symbolic link anything without NUL, of a hard link a safe path.
+// The longest target that a symbolic link can have.
+inline constexpr std::size_t kLongestTarget = 4095;
+
+// True for a link that a manifest may carry: of a symbolic link anything without NUL that is not too long, of a hard
+// link a safe path.
 bool is_safe_link(Type type, std::string_view link);
 
 // True when `path` names something beneath the folder it is relative to: not empty, not absolute, no NUL, no empty, "."
 // or ".." component, no component over 255 bytes.
 bool is_safe_path(std::string_view path);
+
+// Which extended attributes belong to a file and not to the system that it is on: labels of security modules are the
+// destination's own. Others are in no manifest.
+bool is_moved_attribute(std::string_view name);
 
 // How many bytes `entry` takes in a page.
 std::size_t encoded_size(const Entry& entry);

@@ -68,6 +68,8 @@ void Destination::examine_next() {
   workers_.post(
       [this, task] {
         try {
+          if (const auto wrong = manifest_.take(task->page))
+            throw base::Error(base::Kind::kIntegrity, wrong->path, 0, "is refused: " + wrong->why);
           task->found = sink_.inspect(task->page);
         } catch (const base::Error& error) {
           task->failure = error.failure();

@@ -20,6 +20,7 @@
 #include "core/chunk.h"
 #include "core/endpoint.h"
 #include "core/manifest.h"
+#include "core/manifest_check.h"
 #include "core/receipt.h"
 #include "engine/control.h"
 #include "engine/relay.h"
@@ -112,6 +113,7 @@ class Destination {
   core::Sink& sink_;
 
   bool examining_ = false;
+  core::ManifestCheck manifest_;       // the task's that examines
   std::deque<core::Page> unexamined_;  // the root's own pages come without being asked for
   std::uint64_t entries_ = 0;
   std::unordered_map<std::uint64_t, File> files_;

@@ -67,9 +67,8 @@ class LinkRecords {
 class FolderMarks {
  public:
   enum Mark : std::uint8_t {
-    kNamed = 1,   // the manifest has named it
-    kFresh = 2,   // made by this run: nothing is in it but what it puts there
-    kStaged = 4,  // has had a stage
+    kFresh = 1,   // made by this run: nothing is in it but what it puts there
+    kStaged = 2,  // has had a stage
   };
   // False where it had the mark.
   bool set(std::string_view path, Mark mark);

@@ -22,15 +22,10 @@ namespace {
 
 using base::Kind;
 
-// Which attributes belong to a file and not to this system: labels of security modules are the destination's own.
+// Of those that are moved, those that this process may read and set.
 bool is_moved(std::string_view name) {
-  if (name.starts_with("user.") || name == "system.posix_acl_access" || name == "system.posix_acl_default") return true;
-  if (geteuid() != 0) return false;
-  constexpr std::array<std::string_view, 5> kLabels = {"selinux", "SMACK64", "apparmor", "ima", "evm"};
-  constexpr std::string_view kSecurity = "security.";
-  if (!name.starts_with(kSecurity)) return name.starts_with("trusted.");
-  name.remove_prefix(kSecurity.size());
-  return std::none_of(kLabels.begin(), kLabels.end(), [&](std::string_view label) { return name.starts_with(label); });
+  const bool only_root = name.starts_with("trusted.") || name.starts_with("security.");
+  return core::is_moved_attribute(name) && (!only_root || geteuid() == 0);
 }
 
 // A name for what `name` in `folder` is that system calls without a folder take.

@@ -135,6 +135,7 @@ std::optional<core::Entry> Reader::take_named(std::size_t source) {
       link.link = std::move(*first);
       return link;
     }
+    found.entry.several = true;
     names_.note(found.status, found.entry.path);
   }
   return std::move(found.entry);

@@ -13,8 +13,8 @@
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/interrupt.h"
+#include "core/manifest_check.h"
 #include "file/disk.h"
-#include "file/kept.h"
 #include "file/tree_pack.h"
 
 namespace argosy::file {
@@ -181,6 +181,7 @@ class Unpacking {
     ++next_page_;
     entries_ += page->entries.size();
     if (page->last) return false;
+    if (const auto wrong = check_.take(*page)) throw bytes_.refused(wrong->why);
     for (core::Entry& entry : page->entries) rename(entry);
     core::Examination found;
     if (writer_ != nullptr) {
@@ -211,16 +212,11 @@ class Unpacking {
   // Everything is in one folder, which is called `name_` here.
   void rename(core::Entry& entry) {
     if (entry.open_ended) throw bytes_.refused("a file without a size");
-    // Whoever wrote it has named each folder before what is in it.
-    if (!top_.empty() && !folders_.has(parent_of(entry.path), FolderMarks::kNamed)) {
-      throw bytes_.refused("it names something in no folder of its own");
-    }
-    if (entry.type == core::Type::kFolder) folders_.set(entry.path, FolderMarks::kNamed);
     if (top_.empty()) {
       if (entry.type != core::Type::kFolder || entry.path.find('/') != std::string::npos)
         throw bytes_.refused("it does not begin with a folder");
       top_ = entry.path;
-    } else if (entry.path == top_) {
+    } else if (entry.path.find('/') == std::string::npos) {
       throw bytes_.refused("it begins twice");
     }
     place(entry.path);
@@ -239,7 +235,7 @@ class Unpacking {
   bool digests_;
   Unpacked done_;
   std::string top_;
-  FolderMarks folders_;
+  core::ManifestCheck check_;
   std::uint64_t next_page_ = 0;
   std::uint64_t entries_ = 0;
 };

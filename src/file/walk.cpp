@@ -135,7 +135,12 @@ std::optional<core::Entry> Walk::next(std::vector<base::Failure>& failures) {
     }
     const std::string_view name = found->d_name;
     if (name == "." || name == "..") continue;
-    if (auto entry = look_at(*found, failures)) return entry;
+    if (!seen_.has(name)) {
+      if (auto entry = look_at(*found, failures)) {
+        seen_.add(name);
+        return entry;
+      }
+    }
     // A great many may be left out one after another.
     base::note_activity();
     if (base::interrupted() != 0) return std::nullopt;
@@ -170,6 +175,7 @@ void Walk::open_listing(std::string path, std::vector<base::Failure>& failures) 
   static_cast<void>(fd.release());
   listed_name_ = path.empty() ? name_ : joined(name_, path);
   listed_ = {std::move(path), {}};
+  seen_.begin();
 }
 
 std::optional<core::Entry> Walk::look_at(const dirent& found, std::vector<base::Failure>& failures) {
@@ -216,7 +222,8 @@ std::optional<core::Entry> Walk::look_at(const dirent& found, std::vector<base::
       }
     }
     fill(entry, status, folder, name, failures);
-    if (links_ > 1) names_.note(status, entry.path);
+    entry.several = links_ > 1;
+    if (entry.several) names_.note(status, entry.path);
     return entry;
   } catch (const base::Error& error) {
     failures.push_back(named(error, shown(entry.path)));

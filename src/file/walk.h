@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "core/filter.h"
 #include "core/manifest.h"
+#include "core/manifest_check.h"
 #include "file/folders.h"
 #include "file/metadata.h"
 #include "file/names.h"
@@ -80,6 +81,7 @@ class Walk {
   std::unique_ptr<DIR, int (*)(DIR*)> listing_{nullptr, closedir};
   Level listed_;             // the folder that is being listed
   std::string listed_name_;  // the same in the manifest
+  core::FolderNames seen_;   // what has been told of it: readdir may tell twice what is renamed meanwhile
   std::vector<Level> levels_;
   std::uint64_t links_ = 0;
 };

@@ -114,31 +114,12 @@ core::Examination Writer::inspect(const core::Page& page) {
   return found;
 }
 
-// An honest manifest names each folder before what is in it, and a file before its other names. One that does not, so
-// that a link takes a folder's place, or a file that was there gets another name, is refused before anything is made of
-// its page; and so is one with names such as our own locks have. Remembered are folders, and what is in none: which
-// files there are in a folder is the manifest's to say in any case.
+// Nothing takes the place of a lock or of a journal, nor another name of one.
 void Writer::check_names(const core::Page& page) {
-  const auto refuse = [](const core::Entry& entry, const char* why) {
-    throw base::Error(Kind::kIntegrity, entry.path, 0, why);
-  };
-  std::string_view known;
   for (const core::Entry& entry : page.entries) {
-    const std::string_view above = parent_of(entry.path);
-    if (!above.empty() && above != known && !marks_.has(above, FolderMarks::kNamed))
-      refuse(entry, "is refused: the manifest names no folder for it");
-    known = above;
-    if (entry.exists() && is_own_name(name_of(entry.path)))
-      refuse(entry, "is refused: its name is one of argosy's own");
-    if (entry.exists() && entry.type == Type::kHardLink) {
-      const std::string_view there = parent_of(entry.link);
-      const bool is_named = there.empty() ? settings_.whole || named_tops_.contains(hash_of(entry.link))
-                                          : marks_.has(there, FolderMarks::kNamed);
-      if (!is_named || is_own_name(name_of(entry.link)))
-        refuse(entry, "is refused: the manifest does not name the file that it is another name of");
-    }
-    if (entry.type == Type::kFolder) marks_.set(entry.path, FolderMarks::kNamed);
-    if (entry.type == Type::kFile && above.empty() && !settings_.whole) named_tops_.insert(hash_of(entry.path));
+    if (!entry.exists()) continue;
+    if (is_own_name(name_of(entry.path)) || (entry.type == Type::kHardLink && is_own_name(name_of(entry.link))))
+      throw base::Error(Kind::kIntegrity, entry.path, 0, "is refused: its name is one of argosy's own");
   }
 }
 

@@ -148,7 +148,7 @@ class Writer final : public core::Sink {
   std::shared_ptr<const OpenFolder> parent(const std::string& path);
   bool is_in_refused_folder(const std::string& folder);
   bool counts_as_refused(const core::Entry& entry);
-  void check_names(const core::Page& page);
+  static void check_names(const core::Page& page);
   void lock_tree(const core::Entry& entry);
   void inspect_one(const core::Page& page, std::size_t at, core::Examination& found);
   bool is_journalled(const core::Entry& entry) const;
@@ -221,7 +221,6 @@ class Writer final : public core::Sink {
   mode_t top_mode_ = 0;                   // with Settings::whole: before it was opened
   std::atomic<bool> distrusted_{false};
   FolderMarks marks_;
-  std::unordered_set<std::uint64_t> named_tops_;  // hashes of the files that the manifest has named in no folder
   FolderRecords folder_records_;
   LinkRecords links_;
   std::vector<Top> tops_;

@@ -167,12 +167,14 @@ TEST(TreePage, ComesBackAsItWas) {
   entry.path = "tree/device";
   entry.type = Type::kCharDevice;
   entry.device = 259;
+  entry.several = true;
   entry.attributes = {{"user.a", std::string("1\0", 2)}, {"user.b", ""}};
   std::string why;
   const auto back = decode_page(encode_page(page_with(entry)), why);
   ASSERT_TRUE(back) << why;
   EXPECT_EQ(back->entries[0].type, Type::kCharDevice);
   EXPECT_EQ(back->entries[0].device, 259U);
+  EXPECT_TRUE(back->entries[0].several);
   EXPECT_EQ(back->entries[0].attributes, entry.attributes);
 }
 
@@ -194,8 +196,21 @@ TEST(TreePage, HostileEntriesAreRefused) {
   EXPECT_TRUE(refused([](Entry& e) { e.type = Type::kHardLink, e.link = "../../etc/passwd"; }));
   EXPECT_TRUE(refused([](Entry& e) { e.type = Type::kSymlink; }));
   EXPECT_TRUE(refused([](Entry& e) { e.link = "a file has none"; }));
-  EXPECT_TRUE(refused([](Entry& e) { e.attributes = {{"b", ""}, {"a", ""}}; }));
-  EXPECT_TRUE(refused([](Entry& e) { e.attributes = {{"a", std::string(kAttributeBytes, 'x')}}; }));
+  EXPECT_FALSE(refused([](Entry& e) { e.type = Type::kSymlink, e.link = std::string(kLongestTarget, 'x'); }));
+  EXPECT_TRUE(refused([](Entry& e) { e.type = Type::kSymlink, e.link = std::string(kLongestTarget + 1, 'x'); }));
+  EXPECT_TRUE(refused([](Entry& e) { e.type = Type::kFolder, e.size = kMissing; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.type = Type::kFifo, e.sparse = true; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.type = Type::kFolder, e.digest.emplace(); }));
+  EXPECT_TRUE(refused([](Entry& e) { e.device = 5; }));
+  EXPECT_FALSE(refused([](Entry& e) { e.type = Type::kFifo, e.several = true; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.type = Type::kFolder, e.several = true; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.type = Type::kHardLink, e.link = "tree/y", e.several = true; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.open_ended = true, e.size = 5; }));
+  EXPECT_FALSE(refused([](Entry& e) { e.attributes = {{"trusted.a", ""}, {"user.a", ""}}; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.attributes = {{"user.b", ""}, {"user.a", ""}}; }));
+  EXPECT_TRUE(refused([](Entry& e) { e.attributes = {{"user.a", std::string(kAttributeBytes, 'x')}}; }));
+  for (const char* name : {"user.", "security.selinux", "system.nfs4_acl", "other"})
+    EXPECT_TRUE(refused([&](Entry& e) { e.attributes = {{name, "x"}}; })) << name;
 }
 
 TEST(Ranges, Meet) {

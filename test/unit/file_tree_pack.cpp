@@ -241,6 +241,10 @@ TEST_F(FileTreePack, WhatIsNoFolderIsRefused) {
   EXPECT_TRUE(refused(Made().page({top, entry("top/../x", Type::kFolder)}).page({}).bytes()));
   EXPECT_TRUE(refused(Made().page({top, entry("/etc", Type::kFolder)}).page({}).bytes()));
   EXPECT_TRUE(refused(Made().page({top, entry("top/h", Type::kHardLink, 0, "other/f")}).page({}).bytes()));
+  EXPECT_TRUE(refused(Made().page({top, entry("top/h", Type::kHardLink, 0, "top/f")}).page({}).bytes()));
+  EXPECT_TRUE(
+      refused(Made().page({top, entry("top/d", Type::kFolder), entry("top/d", Type::kFolder)}).page({}).bytes()));
+  EXPECT_TRUE(refused(begun().part(0, 5, 5).part(2, 5).page({file}).part(0, 5, 5).part(2, 5).page({}).bytes()));
   // Through a link that it has brought along.
   EXPECT_TRUE(refused(Made()
                           .page({top, entry("top/l", Type::kSymlink, 0, "/tmp"), entry("top/l/x", Type::kFile, 0)})
