@@ -248,7 +248,8 @@ Report Phases::finish(Report mine, RankReport rank, int interrupted) {
   Report whole = std::move(mine);
   if (session_.rank() == 0) merge(texts, whole);
   const int signal_number = std::max(interrupted, last.interrupted);
-  int code = signal_number != 0 ? 128 + signal_number : base::exit_code(whole.files + whole.folders > 0, whole.errors);
+  const bool succeeded = whole.files + whole.folders > 0 && !whole.unfounded;
+  int code = signal_number != 0 ? 128 + signal_number : base::exit_code(succeeded, whole.errors);
   if (code == 0 && whole.differences > 0) code = base::kExitPartial;
   // Rank 0 knows the code; under somebody else's launcher every rank ends with it.
   quiet.verdict = [&] {

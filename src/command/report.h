@@ -74,6 +74,8 @@ struct Report {
   bool dry_run = false;    // --dry-run: neither, and so many names have been listed that would be
   std::int64_t would_change = 0;
   std::int64_t differences = 0;  // `verify`
+  // What was to be compared with is damaged: whatever has been found, that is how the job ends. Rank 0's.
+  bool unfounded = false;
   std::string limited_by;
   std::optional<StripeReport> stripe;  // commands that work on stripes
   std::optional<FetchReport> fetch;    // of `fetch` alone

@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "command/json_bytes.h"
@@ -32,7 +36,9 @@ std::optional<base::Digest> digest_of_text(std::string_view text) {
   return digest;
 }
 
-std::string manifest_line(const core::Entry& entry, const std::optional<base::Digest>& digest) {
+namespace {
+
+nlohmann::json object_of(const core::Entry& entry, const std::optional<base::Digest>& digest) {
   nlohmann::json line = {{"type", file::type_name(entry.type)},
                          {"mode", entry.mode},
                          {"uid", entry.uid},
@@ -53,7 +59,39 @@ std::string manifest_line(const core::Entry& entry, const std::optional<base::Di
     }
     line["attributes"] = std::move(attributes);
   }
-  return line.dump();
+  return line;
+}
+
+// Throws where it is no integer, or too large for its field.
+template <typename Number>
+Number integer(const nlohmann::json& value) {
+  const bool fits = value.is_number_unsigned()
+                        ? std::in_range<Number>(value.get<std::uint64_t>())
+                        : value.is_number_integer() && std::in_range<Number>(value.get<std::int64_t>());
+  if (!fits) throw std::out_of_range("no such number");
+  return value.get<Number>();
+}
+
+// Whether a manifest of argosy's may tell of it.
+bool is_possible(const core::Entry& entry) {
+  const bool is_device = entry.type == core::Type::kCharDevice || entry.type == core::Type::kBlockDevice;
+  if (!core::is_safe_path(entry.path) || !core::is_safe_link(entry.type, entry.link)) return false;
+  if (entry.size < 0 || entry.size > core::kLargestFile || entry.mode > 07777) return false;
+  if (entry.mtime.nanoseconds < 0 || entry.mtime.nanoseconds >= 1'000'000'000) return false;
+  if (entry.digest.has_value() != (entry.type == core::Type::kFile)) return false;
+  if (!is_device && entry.device != 0) return false;
+  const std::vector<core::Attribute>& all = entry.attributes;
+  const auto out_of_order = [](const core::Attribute& one, const core::Attribute& next) {
+    return one.name >= next.name;
+  };
+  return std::all_of(all.begin(), all.end(), [](const auto& one) { return core::is_moved_attribute(one.name); }) &&
+         std::adjacent_find(all.begin(), all.end(), out_of_order) == all.end();
+}
+
+}  // namespace
+
+std::string manifest_line(const core::Entry& entry, const std::optional<base::Digest>& digest) {
+  return object_of(entry, digest).dump();
 }
 
 core::Entry entry_of_line(const std::string& line, const std::string& shown) {
@@ -65,22 +103,22 @@ core::Entry entry_of_line(const std::string& line, const std::string& shown) {
     std::uint8_t number = 0;
     while (number < core::kTypes && file::type_name(static_cast<core::Type>(number)) != type) ++number;
     entry.type = static_cast<core::Type>(number);
-    entry.mode = object.at("mode");
-    entry.uid = object.at("uid");
-    entry.gid = object.at("gid");
-    entry.mtime.seconds = object.at("mtime").at(0);
-    entry.mtime.nanoseconds = object.at("mtime").at(1);
-    entry.size = object.value("size", std::int64_t{0});
+    entry.mode = integer<std::uint32_t>(object.at("mode"));
+    entry.uid = integer<std::uint32_t>(object.at("uid"));
+    entry.gid = integer<std::uint32_t>(object.at("gid"));
+    entry.mtime.seconds = integer<std::int64_t>(object.at("mtime").at(0));
+    entry.mtime.nanoseconds = integer<std::int32_t>(object.at("mtime").at(1));
+    if (object.contains("size")) entry.size = integer<std::int64_t>(object.at("size"));
     entry.link = get_bytes(object, "link");
-    entry.device = object.value("device", std::uint64_t{0});
+    if (object.contains("device")) entry.device = integer<std::uint64_t>(object.at("device"));
     if (object.contains("digest")) entry.digest = digest_of_text(object.at("digest").get<std::string>());
     if (object.contains("attributes")) {
       for (const nlohmann::json& one : object.at("attributes"))
         entry.attributes.push_back({get_bytes(one, "name"), from_base64(one.at("value").get<std::string>())});
     }
-    const bool sane = number < core::kTypes && core::is_safe_path(entry.path) && entry.size >= 0 &&
-                      core::is_safe_link(entry.type, entry.link);
-    if (sane) return entry;
+    // A field that is missing, unknown, or of another type or range than it may have would not be written like that.
+    if (number < core::kTypes && is_possible(entry) && object.dump() == manifest_line(entry, entry.digest))
+      return entry;
   } catch (const std::exception&) {
     // Said below.
   }

@@ -33,7 +33,9 @@ mpi::Verdict compare(Phases& phases, const Options& options, const VerifyOptions
   work.next = [&] { return comparison.next(*finder); };
   work.work = [&](const engine::Bytes& task) { return comparison.work(task); };
   work.result = [&](const engine::Bytes& result) { differences.take(result); };
-  return run_dealt(phases, "verify", std::move(work));
+  const mpi::Verdict all = run_dealt(phases, "verify", std::move(work));
+  report.unfounded = comparison.gave_up();
+  return all;
 }
 
 }  // namespace

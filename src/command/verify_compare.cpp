@@ -99,6 +99,7 @@ std::optional<Bytes> Comparison::next(Finder& finder) {
     }
   } catch (const base::Error& error) {
     ended_ = true;
+    gave_up_ = true;
     failures.push_back(error.failure());
   }
   if (items.empty() && failures.empty()) return std::nullopt;

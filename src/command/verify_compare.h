@@ -32,6 +32,8 @@ class Comparison {
 
   // The next task; nothing at the end. On an I/O thread. Does not throw.
   std::optional<engine::Bytes> next(Finder& finder);
+  // With nothing under way: the finder could not go on.
+  bool gave_up() const { return gave_up_; }
   // Does a task, on I/O threads, several at once. Does not throw: that a tree can't be read here is told once.
   engine::Bytes work(const engine::Bytes& task);
 
@@ -58,6 +60,7 @@ class Comparison {
   Tree second_;
   file::Metadata what_;
   bool ended_ = false;
+  bool gave_up_ = false;
   std::atomic<bool> told_{false};  // that a tree can't be read here
 };
 

@@ -62,6 +62,7 @@ class Copies {
     }
     // After a manifest that is damaged in its middle nobody can say what it does not name.
     if (all.interrupted == 0 && all.failed == 0) all = look_for_others(failures);
+    report.unfounded = damage_.has_value();
     return all;
   }
 
