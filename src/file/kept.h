@@ -69,6 +69,7 @@ class FolderMarks {
   enum Mark : std::uint8_t {
     kFresh = 1,   // made by this run: nothing is in it but what it puts there
     kStaged = 2,  // has had a stage
+    kShared = 4,  // made by this run, and told of again by another giver
   };
   // False where it had the mark.
   bool set(std::string_view path, Mark mark);

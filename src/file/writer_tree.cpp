@@ -97,7 +97,11 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
   const std::string name = leaf(entry.path);
   const bool made = mkdirat(above->fd.get(), name.c_str(), 0700) == 0;
   if (!made && errno != EEXIST) throw failure(shown(entry), "can't be made");
-  if (made) marks_.set(entry.path, FolderMarks::kFresh);
+  if (made) {
+    marks_.set(entry.path, FolderMarks::kFresh);
+  } else if (marks_.has(entry.path, FolderMarks::kFresh)) {
+    marks_.set(entry.path, FolderMarks::kShared);
+  }
   struct stat status = {};
   status.st_mode = 0777U & ~mask_;
   if (!made) {
@@ -280,9 +284,11 @@ void Writer::finish_folder(const FolderRecord& record) {
   struct stat status = {};
   if (fstat(folder->fd.get(), &status) != 0) throw failure(shown, "fstat");
   Metadata what = settings_.metadata;
+  // Of several givers' the lowest rank's come last, and nothing of the others' stays.
+  const bool is_new = record.made && !folder->gives_acl && !marks_.has(record.entry.path, FolderMarks::kShared);
   // Made closed to others, or opened to be filled: then it gets the mode that it had, or that any new folder has.
   if (!what.mode) what.mode = (status.st_mode & 07777U) != record.entry.mode;
-  lacks(file::set_metadata(folder->fd.get(), status, record.entry, what, record.made && !folder->gives_acl, shown));
+  lacks(file::set_metadata(folder->fd.get(), status, record.entry, what, is_new, shown));
   if (settings_.fsync) unsynced_folders_.try_emplace(folder->device, folder);
 }
 

@@ -130,6 +130,30 @@ def test_a_name_that_two_have(place, concat, one_node, pattern):
         assert not (out / "another name").exists() or (out / "another name").read_bytes() == b"one's"
 
 
+@pytest.mark.parametrize("receiver", [0, 1])
+def test_a_folder_that_several_have_is_the_lowest_ranks(place, concat, receiver):
+    """Whoever is first at it: nothing of the others' stays, a default ACL least of all."""
+    if not trees.has_attributes(place.root):
+        pytest.skip("no attributes here")
+    for rank in range(2):
+        give(place, rank, **{f"d_own{rank}": b"x"})
+    lowest, other = place.src / "0" / "d", place.src / "1" / "d"
+    os.setxattr(other, "user.other", b"1")
+    os.setxattr(other, "system.posix_acl_default", trees.AN_ACL)
+    other.chmod(0o777)
+    os.utime(lowest, ns=(0, 10**18))
+    # The lowest comes late.
+    for number in range(300):
+        (place.src / "0" / f"a{number}").mkdir()
+    for _ in range(5):
+        assert concat("--to", receiver, "src/%r", "out", ranks=2, one_node=True).code == 0
+        there = place.out / "d"
+        assert os.listxattr(there) == os.listxattr(lowest), receiver
+        assert stat.S_IMODE(there.stat().st_mode) == stat.S_IMODE(lowest.stat().st_mode)
+        assert there.stat().st_mtime_ns == 10**18
+        trees.remove(place.out)
+
+
 def test_ranks_that_see_one_folder_give_it_once(place, concat):
     """Also by another name; as the lowest of them, where nothing else could tell them apart."""
     give(place, 0, file=data_of(MI))

@@ -94,15 +94,15 @@ TEST(Kept, MarksAreOfTheirFolders) {
   FolderMarks marks;
   std::set<std::string> named;
   std::set<std::string> fresh;
-  EXPECT_FALSE(marks.has("", FolderMarks::kNamed));
+  EXPECT_FALSE(marks.has("", FolderMarks::kFresh));
   for (int i = 0; i < 20'000; ++i) {
     const std::string path = "f" + std::to_string(i * 7 % 15'000);
-    EXPECT_EQ(marks.set(path, FolderMarks::kNamed), named.insert(path).second);
+    EXPECT_EQ(marks.set(path, FolderMarks::kFresh), named.insert(path).second);
     if (i % 3 == 0) EXPECT_EQ(marks.set(path, FolderMarks::kFresh), fresh.insert(path).second);
   }
   for (int i = 0; i < 16'000; ++i) {
     const std::string path = "f" + std::to_string(i);
-    EXPECT_EQ(marks.has(path, FolderMarks::kNamed), named.contains(path));
+    EXPECT_EQ(marks.has(path, FolderMarks::kFresh), named.contains(path));
     EXPECT_EQ(marks.has(path, FolderMarks::kFresh), fresh.contains(path));
     EXPECT_FALSE(marks.has(path, FolderMarks::kStaged));
   }
