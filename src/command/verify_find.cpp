@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/interrupt.h"
 #include "command/manifest_reader.h"
 #include "file/compare.h"
 #include "file/first_names.h"
@@ -38,13 +39,8 @@ class SideBySide final : public Finder {
       return top();
     }
     if (parts_) return part();
-    for (auto* side : {&left_, &right_}) {
-      if (*side && (*side)->failure) {
-        failures.push_back(*(*side)->failure);
-        *side = (side == &left_ ? *a_ : *b_).next();
-        return Compared{};
-      }
-    }
+    if (is_unreadable(left_, right_)) return pass_over(left_, *a_, right_, *b_, failures);
+    if (is_unreadable(right_, left_)) return pass_over(right_, *b_, left_, *a_, failures);
     if (!left_ && !right_) return std::nullopt;
     if (!right_ || (left_ && file::comes_before(left_->path, right_->path)))
       return only(left_, *a_, "only in the first");
@@ -63,6 +59,26 @@ class SideBySide final : public Finder {
                          file::entry_of({b_->folders(), {}}, b, b_path_), what_, item.found);
     item.attributes = what_.attributes;
     return item;
+  }
+
+  using Side = std::optional<file::Listing::Item>;
+
+  // What comes next can't be read.
+  static bool is_unreadable(const Side& side, const Side& other) {
+    return side && side->failure && !(other && file::comes_before(other->path, side->path));
+  }
+
+  // Nothing can be said of it then, nor of what the other side has in its place.
+  static Compared pass_over(Side& side, file::Listing& listing, Side& other, file::Listing& others,
+                            std::vector<base::Failure>& failures) {
+    failures.push_back(*side->failure);
+    const std::string path = side->path;
+    side = listing.next();
+    while (other && base::interrupted() == 0 && (other->path == path || other->path.starts_with(path + '/'))) {
+      if (other->failure) failures.push_back(*other->failure);
+      other = others.next();
+    }
+    return Compared{};
   }
 
   static Compared only(std::optional<file::Listing::Item>& side, file::Listing& listing, const char* where) {

@@ -230,6 +230,24 @@ def test_a_damaged_manifest_is_refused(place, argosy, pair, key, values):
     assert argosy("verify", "--manifest", "bad.json", "out").code == PARTIAL
 
 
+@pytest.mark.usefixtures("fault_library")
+def test_what_can_not_be_read_on_one_side_is_not_on_the_other_only(place, argosy, send, pair):
+    for side in ("a", "b"):
+        for name in ("before", "priv/x/y", "priv0", "priv"):
+            path = place / side / name
+            if name != "priv":
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("same")
+    (place / "b" / "before0").write_text("new")
+    for side in ("a", "b"):
+        for name in ("priv/x/y", "priv/x", "priv", "before", "priv0", "."):
+            os.utime(place / side / name, ns=(0, 10**18))
+    fault = {"op": "open", "path": "priv", "fail": "EACCES", "rank": 0, "times": "1"}
+    result = argosy("verify", "a", "b", fault=fault)
+    assert result.code == PARTIAL and b"priv" not in result.out and b"before0: only in the second" in result.out, result
+    assert "priv" in result.text, result
+
+
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_nodes(place, argosy, bcast, tree, ranks):
     """Each rank a node of its own, and all see the same folder."""
