@@ -74,6 +74,10 @@ std::vector<Compared> items_of(const Bytes& task) {
 file::Folders& Comparison::Tree::folders() {
   std::call_once(once_, [this] {
     base_ = base::Fd(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!base_.valid() && errno == ENOTDIR) {
+      base_ = base::Fd(open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      file_ = file::name_of(path_);
+    }
     if (!base_.valid()) throw base::system_error(Kind::kSource, path_, errno, "can't be read");
     folders_.emplace(base_.get());
   });
@@ -146,8 +150,8 @@ Bytes Comparison::work(const Bytes& task) {
 
 void Comparison::look(Compared& item) {
   if (!item.attributes && item.length == 0) return;
-  const file::Place a{first_.folders(), item.path};
-  const file::Place b{second_.folders(), item.path};
+  const file::Place a = first_.place(item.path);
+  const file::Place b = second_.place(item.path);
   const std::string shown_a = first_.shown(item.path);
   const std::string shown_b = second_.shown(item.path);
   if (item.attributes)

@@ -15,6 +15,7 @@
 #include "command/report.h"
 #include "command/verify_find.h"
 #include "engine/deal.h"
+#include "file/compare.h"
 #include "file/folders.h"
 #include "file/metadata.h"
 
@@ -38,16 +39,24 @@ class Comparison {
   engine::Bytes work(const engine::Bytes& task);
 
  private:
-  // A folder that is opened on an I/O thread when it is first needed.
+  // A folder, or a single file, that is opened on an I/O thread when it is first needed.
   class Tree {
    public:
     explicit Tree(std::string path) : path_(std::move(path)) {}
     // Throws base::Error (kSource): it can't be read.
     file::Folders& folders();
-    std::string shown(const std::string& beneath) const { return beneath.empty() ? path_ : path_ + '/' + beneath; }
+    // Where `beneath` is; a single file is where it is by any name.
+    file::Place place(const std::string& beneath) {
+      file::Folders& opened = folders();
+      return {opened, file_.empty() ? beneath : file_};
+    }
+    std::string shown(const std::string& beneath) const {
+      return beneath.empty() || !file_.empty() ? path_ : path_ + '/' + beneath;
+    }
 
    private:
     std::string path_;
+    std::string file_;  // its name in its folder
     std::once_flag once_;
     base::Fd base_;
     std::optional<file::Folders> folders_;

@@ -1,5 +1,6 @@
 #include "command/verify_find.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -31,14 +32,16 @@ class SideBySide final : public Finder {
       : a_path_(std::move(a)), b_path_(std::move(b)), what_(what) {}
 
   std::optional<Compared> next(std::vector<base::Failure>& failures) override {
+    if (ended_) return std::nullopt;
+    if (parts_) return part();
     if (!a_) {
+      if (is_no_folder(a_path_) && is_no_folder(b_path_)) return files();
       a_ = std::make_unique<file::Listing>(a_path_);
       b_ = std::make_unique<file::Listing>(b_path_);
       left_ = a_->next();
       right_ = b_->next();
       return top();
     }
-    if (parts_) return part();
     if (is_unreadable(left_, right_)) return pass_over(left_, *a_, right_, *b_, failures);
     if (is_unreadable(right_, left_)) return pass_over(right_, *b_, left_, *a_, failures);
     if (!left_ && !right_) return std::nullopt;
@@ -103,19 +106,48 @@ class SideBySide final : public Finder {
         item.found.push_back(
             fmt::format("links: the same file as {}, as {}", names_a_.text(first_a), names_b_.text(first_b)));
     }
-    item.attributes = what_.attributes && a.type == b.type && file::may_have_attributes(a.type);
-    if (a.type == core::Type::kFile && b.type == core::Type::kFile && a.size == b.size && a.size > 0) {
-      item.length = std::min(kPart, a.size);
-      if (a.size > kPart) {
-        parts_ = Compared{};
-        parts_->path = item.path;
-        parts_->offset = kPart;
-        parts_->length = a.size - kPart;
-      }
-    }
+    compare_more(a, b, item);
     left_ = a_->next();
     right_ = b_->next();
     return item;
+  }
+
+  // They may have different names.
+  Compared files() {
+    Compared item;
+    item.path = file::name_of(a_path_);
+    const core::Entry a = entry(a_path_);
+    const core::Entry b = entry(b_path_);
+    file::compare_status(a, b, what_, item.found);
+    compare_more(a, b, item);
+    ended_ = !parts_;
+    return item;
+  }
+
+  static bool is_no_folder(const std::string& path) {
+    struct stat status = {};
+    return stat(path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode);
+  }
+
+  static core::Entry entry(const std::string& path) {
+    const base::Fd above(open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat status = {};
+    if (!above.valid() || lstat(path.c_str(), &status) != 0)
+      throw base::system_error(Kind::kSource, path, errno, "can't be read");
+    file::Folders folders(above.get());
+    return file::entry_of({folders, std::string(file::name_of(path))}, status, path);
+  }
+
+  // What all ranks are to look at.
+  void compare_more(const core::Entry& a, const core::Entry& b, Compared& item) {
+    item.attributes = what_.attributes && a.type == b.type && file::may_have_attributes(a.type);
+    if (a.type != core::Type::kFile || b.type != core::Type::kFile || a.size != b.size || a.size == 0) return;
+    item.length = std::min(kPart, a.size);
+    if (a.size <= kPart) return;
+    parts_ = Compared{};
+    parts_->path = item.path;
+    parts_->offset = kPart;
+    parts_->length = a.size - kPart;
   }
 
   Compared part() {
@@ -123,7 +155,9 @@ class SideBySide final : public Finder {
     item.length = std::min(kPart, parts_->length);
     parts_->offset += item.length;
     parts_->length -= item.length;
-    if (parts_->length == 0) parts_.reset();
+    if (parts_->length > 0) return item;
+    parts_.reset();
+    ended_ = !a_;
     return item;
   }
 
@@ -135,6 +169,7 @@ class SideBySide final : public Finder {
   std::optional<file::Listing::Item> left_;
   std::optional<file::Listing::Item> right_;
   std::optional<Compared> parts_;  // of a large file, what is left
+  bool ended_ = false;             // two files have been compared
   file::FirstNames names_a_;
   file::FirstNames names_b_;
 };
@@ -192,6 +227,11 @@ class LineByLine final : public Finder {
 };
 
 }  // namespace
+
+std::string folder_of(const std::string& path) {
+  const std::string_view above = file::parent_of(path);
+  return above.empty() ? "/" : std::string(above);
+}
 
 void NotNamed::open() { listing_ = std::make_unique<file::Listing>(directory_); }
 

@@ -74,7 +74,10 @@ class NotNamed {
   std::unique_ptr<file::Listing> listing_;
 };
 
-// What is in either of two folders, in the order of their names.
+// The folder that `path`, which is no folder, is in.
+std::string folder_of(const std::string& path);
+
+// What is in either of two folders, in the order of their names; or two files.
 std::unique_ptr<Finder> find_side_by_side(std::string a, std::string b, file::Metadata what);
 // The manifest's lines.
 std::unique_ptr<Finder> find_lines(std::string manifest);

@@ -230,6 +230,25 @@ def test_a_damaged_manifest_is_refused(place, argosy, pair, key, values):
     assert argosy("verify", "--manifest", "bad.json", "out").code == PARTIAL
 
 
+@pytest.mark.parametrize("size", [5, 130 * MI])
+def test_two_files(place, argosy, size):
+    for folder, name in (("a", "one"), ("b", "other")):
+        (place / folder).mkdir()
+        with open(place / folder / name, "wb") as file:
+            file.truncate(size)
+        os.utime(place / folder / name, ns=(0, 5))
+    result = argosy("verify", "a/one", "b/other")
+    assert result.code == 0 and result.out == b"", result
+    with open(place / "b" / "other", "r+b") as file:
+        file.seek(size - 1)
+        file.write(b"x")
+    os.utime(place / "b" / "other", ns=(0, 5))
+    result = argosy("verify", "a/one", "b/other")
+    assert result.code == PARTIAL and result.out.decode().startswith("one: content: differs from byte"), result
+    assert argosy("verify", "a/one", "b/none").code == SOURCE
+    assert argosy("verify", "a/one", "b").code == SOURCE
+
+
 @pytest.mark.usefixtures("fault_library")
 def test_what_can_not_be_read_on_one_side_is_not_on_the_other_only(place, argosy, send, pair):
     for side in ("a", "b"):
