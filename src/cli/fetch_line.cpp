@@ -27,7 +27,9 @@ ranges over all connections, URLs are dealt as connections become free.
 The first answer pins an object by its strong ETag, or Last-Modified, and its size;
 whatever comes later must agree, or the object begins again from zero. A file
 appears under its name when all of it is there and right, or not at all. Where the
-origin still has the ETag that is kept with a file, nothing moves.
+origin still has the ETag that is kept with a file, nothing moves; and where a run
+was interrupted, the same URLs to the same DIR go on: of the same object only what
+is missing is asked for, and what is there is read and checked.
 
 All ranks together keep to --connections and --rate, and all of them wait when an
 origin asks for time (429, 503, Retry-After, RateLimit), also where redirects lead.

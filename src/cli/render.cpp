@@ -98,6 +98,7 @@ std::string fetch_line(const command::Report& report) {
                                                : base::printable_name(report.name);
   std::string line = fmt::format("fetched {}: {} bytes", what, report.bytes);
   if (report.bytes >= 1024) line += fmt::format(" ({})", format_size(report.bytes));
+  if (report.fetch->resumed > 0) line += fmt::format(", {} of them from an interrupted run", report.fetch->resumed);
   if (report.files > 0 && report.fetch->in_place == report.files) {
     line += fmt::format(", {}, already in place", format_seconds(report.seconds.total));
   } else {

@@ -186,6 +186,7 @@ class Fetch {
       fetch.received = dealer_->bytes_received();
       fetch.delivered = dealer_->bytes_delivered();
       fetch.in_place = dealer_->in_place();
+      fetch.resumed = dealer_->bytes_resumed();
       if (fetch.with_responses) fetch.responses = dealer_->responses();
     }
     whole.fetch = std::move(fetch);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <utility>
 
 #include "command/fetch_dealer.h"
@@ -49,39 +48,6 @@ Dealer::Object& Dealer::object_of(std::uint64_t entry) {
 
 void Dealer::take(int rank, const Word& word, double now) {
   std::visit([&](const auto& one) { take_word(rank, one, now); }, word);
-}
-
-void Dealer::take_word(int /*rank*/, const Looked& looked, double now) {
-  const auto page = looks_.find(looked.id);
-  if (page == looks_.end()) throw base::Error(Kind::kIntegrity, {}, 0, "a rank has looked where nobody asked it to");
-  Looking& looking = page->second;
-  for (const Existing& one : looked.existing) {
-    if (one.index < looking.first || one.index - looking.first >= looking.count) {
-      throw base::Error(Kind::kIntegrity, {}, 0, "a rank has looked where nobody asked it to");
-    }
-    looking.found.push_back(one);
-  }
-  if (++looking.answers < settings_.members.size()) return;
-  const Looking all = std::move(looking);
-  looks_.erase(page);
-  if (all.proposed > 0) {
-    Object& object = objects_[all.first];
-    if (all.proposed - 1 == present(object) && !is_settled(object)) name_is_known(object, all.found);
-    return;
-  }
-  std::map<std::uint64_t, std::size_t> alike;
-  for (const Existing& one : all.found) {
-    std::optional<Existing>& existing = objects_[one.index].existing;
-    if (!existing) existing = one;
-    if (*existing == one && !one.etag.empty()) ++alike[one.index];
-  }
-  for (std::size_t i = all.first; i < all.first + all.count; ++i) {
-    Object& object = objects_[i];
-    // What only some have, or have otherwise, or is longer than it is to be, is not in place.
-    const bool wrong_size = object.existing && object.wanted.size >= 0 && object.wanted.size != object.existing->size;
-    if (alike[i] != settings_.members.size() || wrong_size) object.existing.reset();
-    if (!is_settled(object)) queue(object, now);
-  }
 }
 
 void Dealer::take_word(int /*rank*/, const Standing& standing, double /*now*/) {
@@ -231,6 +197,7 @@ void Dealer::take_word(int rank, const Outcome& outcome, double now) {
       object.whole = true;
       return begin_again(object);
     case Outcome::Kind::kChanged:
+      if (asks_again(object)) return begin_again(object);
       return changed(object, now, outcome.message);
     case Outcome::Kind::kRefused:
       object.response.status = outcome.status;
@@ -254,7 +221,12 @@ void Dealer::came(Object& object, const Item& item, const Outcome& outcome, int 
   if (first && answered) {
     if (!learn(object, outcome, rank)) return;
     object.state = State::kMoving;
-    if (outcome.got < object.size) put_back(object, {outcome.got, object.size - outcome.got, -1});
+    // What is gone on with is first asked for where some of it is missing.
+    const std::int64_t begin = outcome.whole ? 0 : item.first;
+    const std::int64_t end = begin + outcome.got;
+    if (begin > 0) put_back(object, {0, begin, -1});
+    if (end < object.size) put_back(object, {end, object.size - end, -1});
+    if (!outcome.whole) tell_pin(object);
   } else if (outcome.got < item.length) {
     const int avoid = outcome.kind == Outcome::Kind::kCut ? rank : -1;
     put_back(object, {item.first + outcome.got, item.length - outcome.got, avoid});
@@ -368,6 +340,8 @@ void Dealer::refused(Object& object, const Item& item, const Outcome& outcome, d
   const int status = outcome.status;
   object.response.status = status;
   object.response.fields = outcome.fields;
+  // Another object than what there is of it; also where it is shorter.
+  if ((status == 412 || status == 416) && asks_again(object)) return begin_again(object);
   if (status == 412 && !object.pin.etag.empty()) return changed(object, now, "its ETag");
   if (status == 416 && item.length > 0) {
     // An empty object has no first byte; and a shorter one is another.

@@ -185,7 +185,8 @@ Item Dealer::take_span(Object& object, std::int64_t most) {
   item.first = span.first;
   item.length = object.whole ? 0 : std::min(span.length, most);
   item.pin = object.pin;
-  const Existing* there = object.state == State::kWaiting ? in_place(object) : nullptr;
+  if (object.goes_on) item.if_range = http::if_range_of(object.pin);
+  const Existing* there = object.state == State::kWaiting && !object.goes_on ? in_place(object) : nullptr;
   if (there != nullptr) {
     item.if_none_match = there->etag;
     item.size_in_place = there->size;
@@ -232,8 +233,8 @@ void Dealer::start(std::pair<int, int> place, std::vector<Item> items, double no
 bool Dealer::deal_ranges(double now) {
   for (std::size_t tried = 0; tried < kObjectsTried && !moving_.empty(); ++tried) {
     Object& object = objects_[moving_.front()];
-    // One whose time has not come waits in waiting_, too.
-    if (object.state != State::kMoving || object.todo.empty() || object.not_before > now) {
+    // One whose time has not come waits in waiting_, too; and one whose members are asked is queued when they answer.
+    if (object.state != State::kMoving || object.todo.empty() || object.not_before > now || object.recovering) {
       moving_.pop_front();
       continue;
     }
@@ -339,7 +340,7 @@ void Dealer::stop() {
   for (Object& object : objects_) {
     // What is whole is committed; but behind a gap nothing is written out.
     const bool finishes = object.state == State::kEnding && settings_.mode != Mode::kOutput;
-    if (!is_settled(object) && !finishes) give_up(object);
+    if (!is_settled(object) && !finishes) give_up(object, true);
   }
 }
 

@@ -10,6 +10,9 @@
 // one whose origin can't do ranges. One that an origin redirects to another host is asked for there, within that host's
 // budget; a request that fails there goes back to where the redirect came from.
 //
+// One of which an interrupted run has left something at every member is first asked for where some of it is missing, by
+// what pinned it then; and when its answer agrees, what all members have of it is asked for no more (fetch_resume.cpp).
+//
 // Seats: each connection of the job is a numbered place on a rank, and keeps its TCP connection for the next request.
 // That a host has no more than its number of connections holds for those that are idle, too.
 #pragma once
@@ -86,6 +89,7 @@ class Dealer {
   std::int64_t files() const { return files_; }
   std::int64_t bytes() const { return bytes_; }                // of the files that are in place
   std::int64_t bytes_delivered() const { return delivered_; }  // of these what was fetched
+  std::int64_t bytes_resumed() const { return resumed_; }      // what interrupted runs had fetched of them
   std::int64_t bytes_received() const;
   // Of all objects; -1 until all have told their size.
   std::int64_t bytes_known() const { return sizes_known_ == objects_.size() ? known_ : -1; }
@@ -139,8 +143,14 @@ class Dealer {
     bool naming = false;               // the members are asked what stands under the name that the origin proposes
     std::string proposed;              // by the origin, made safe
     int rank = -1;                     // that has told the last of it
+    bool goes_on = false;              // with what an interrupted run has left at all members
+    std::set<int> complete;            // of these those that have all of it in place
+    bool recovering = false;           // they are asked what of it they have
+    std::size_t recovered = 0;         // of them that have answered
+    std::optional<std::vector<core::Part>> held;  // what these all have; nothing: all of it
+    std::int64_t kept = 0;                        // bytes of it that need not come
     std::deque<Span> todo;
-    std::int64_t delivered = 0;
+    std::int64_t delivered = 0;  // with those kept
     base::Digest sum;
     int outstanding = 0;  // requests of the present entry
     int tries = 0;        // that failed in a row
@@ -169,7 +179,18 @@ class Dealer {
     bool granted = false;
   };
 
-  // Answers (fetch_answers.cpp), and what comes of them (fetch_settle.cpp).
+  // What members are asked about `count` objects; the answers of each to come.
+  struct Looking {
+    std::size_t first = 0;
+    std::size_t count = 0;
+    std::uint64_t proposed = 0;  // the entry whose proposed name it is about, plus one; 0: their own names
+    std::size_t answers = 0;
+    std::vector<Existing> found;
+    std::vector<int> found_by;  // the ranks, in the same order
+    std::vector<std::pair<int, Unfinished>> unfinished;
+  };
+
+  // Answers (fetch_answers.cpp), what comes of them (fetch_settle.cpp), and what members have (fetch_resume.cpp).
   Object& object_of(std::uint64_t entry);
   std::size_t index_of_object(const Object& object) const {
     return static_cast<std::size_t>(&object - objects_.data());
@@ -182,6 +203,12 @@ class Dealer {
   void take_word(int rank, const TaskEnd& end, double now);
   void take_word(int rank, const Standing& standing, double now);
   void take_word(int rank, const Receipt& receipt, double now);
+  void take_word(int rank, const Held& held, double now);
+  void look_for_unfinished(const Looking& looking);
+  bool go_on(Object& object, const std::map<int, const Unfinished*>& unfinished, const Looking& looking);
+  void tell_pin(Object& object);
+  void keep_held(Object& object);
+  bool asks_again(const Object& object) const { return object.goes_on && object.state == State::kWaiting; }
   std::optional<Item> ended(const Outcome& outcome, double now);
   void count(const Object& object, const Outcome& outcome, double now);
   void tell_pause(const std::string& host, double seconds);
@@ -199,8 +226,8 @@ class Dealer {
   void begin_again(Object& object);
   bool next_mirror(Object& object);
   void fail(Object& object, base::Kind kind, const std::string& message);
-  void give_up(Object& object);
-  void drop(Object& object);
+  void give_up(Object& object, bool stays = false);
+  void drop(Object& object, bool stays = false);
   void leave_out_the_rest();
   void end_if_whole(Object& object);
   void place(Object& object, bool fetched);
@@ -245,14 +272,6 @@ class Dealer {
   std::deque<std::size_t> moving_;              // objects with ranges to deal
   std::multimap<double, std::size_t> waiting_;  // for their time
   std::map<std::string, double> typical_;       // bytes a second of a connection, by host
-  // What members are asked about `count` objects; the answers of each to come.
-  struct Looking {
-    std::size_t first = 0;
-    std::size_t count = 0;
-    std::uint64_t proposed = 0;  // the entry whose proposed name it is about, plus one; 0: their own names
-    std::size_t answers = 0;
-    std::vector<Existing> found;
-  };
   std::map<std::uint64_t, Looking> looks_;
   std::uint64_t next_look_ = 0;
   bool looked_ = false;
@@ -266,6 +285,7 @@ class Dealer {
   std::int64_t files_ = 0;
   std::int64_t bytes_ = 0;
   std::int64_t delivered_ = 0;
+  std::int64_t resumed_ = 0;
   std::int64_t known_ = 0;
   std::size_t sizes_known_ = 0;
   std::int64_t in_place_ = 0;

@@ -17,8 +17,6 @@ namespace {
 using base::Kind;
 
 constexpr std::size_t kReadBytes = 1 << 20;
-// Names in orders come from rank 0; so many a job has at most.
-constexpr std::uint64_t kMostNames = 1U << 28;
 
 }  // namespace
 
@@ -81,52 +79,6 @@ const std::string& FetchDestination::guess(std::uint64_t entry) const {
   return names_[index];
 }
 
-void FetchDestination::look(const Look& look) {
-  const std::uint64_t end = look.first + look.sought.size();
-  if (end > kMostNames) throw base::Error(Kind::kIntegrity, {}, 0, "too many names");
-  if (!look.proposed) {
-    names_.resize(std::max<std::size_t>(names_.size(), end));
-    std::transform(look.sought.begin(), look.sought.end(), names_.begin() + static_cast<std::ptrdiff_t>(look.first),
-                   [](const Sought& one) { return one.name; });
-  }
-  ++tasks_;
-  auto looked = std::make_shared<Looked>();
-  looked->id = look.id;
-  workers_.post(
-      [this, look, looked] {
-        if (!downloads_.has_anything()) return;
-        for (std::size_t i = 0; i < look.sought.size(); ++i) {
-          auto one = existing(look.first + i, look.sought[i]);
-          if (one) looked->existing.push_back(std::move(*one));
-        }
-      },
-      [this, looked] {
-        --tasks_;
-        say_(*looked);
-      });
-}
-
-std::optional<Existing> FetchDestination::existing(std::uint64_t index, const Sought& sought) const {
-  auto kept = downloads_.kept(sought.name);
-  if (!kept) return std::nullopt;
-  if (!kept->etag.empty()) {
-    // However it came here, it is in place only if it is what is wanted.
-    End end;
-    end.size = kept->size;
-    end.checksums = sought.checksums;
-    end.pieces = sought.pieces;
-    try {
-      const auto read = [&](std::int64_t offset, std::span<std::byte> into) {
-        return downloads_.read(*kept, sought.name, offset, into);
-      };
-      if (!unequal(end, read).empty()) kept->etag.clear();
-    } catch (const base::Error&) {
-      kept->etag.clear();
-    }
-  }
-  return Existing{index, kept->size, kept->etag, kept->source};
-}
-
 void FetchDestination::arrived(const engine::MessageUse& message) {
   std::string why;
   const auto view = core::open_chunk(message->bytes(), why);
@@ -140,7 +92,7 @@ void FetchDestination::arrived(const engine::MessageUse& message) {
     const std::string& name = guess(record.entry);
     if (discarded_.contains(record.entry)) continue;
     Account& account = accounts_[record.entry];
-    if (account.failed) continue;
+    if (account.failed || !account.in_place.empty()) continue;
     Extent extent{name, record, data, std::nullopt, message};
     // Only the last extent of a file ends inside a leaf: so this is the first and the last.
     if (record.offset == 0 && record.length % base::kLeafSize != 0) {
@@ -159,7 +111,10 @@ void FetchDestination::start_writing(std::vector<Extent> extents) {
   auto shared = std::make_shared<std::vector<Extent>>(std::move(extents));
   workers_.post(
       [this, shared] {
-        for (Extent& extent : *shared) write(extent);
+        for (Extent& extent : *shared) {
+          write(extent);
+          note(extent);
+        }
       },
       [this, shared] {
         --tasks_;
@@ -179,6 +134,18 @@ void FetchDestination::write(Extent& extent) noexcept {
     }
     const engine::Timed writing(workers_.meter(), engine::Work::kDisk);
     downloads_.write(record.entry, extent.guess, record.offset, extent.data);
+  } catch (const base::Error& error) {
+    extent.failure = error.failure();
+  }
+}
+
+// So that the next run knows it, should this one not come to its end.
+void FetchDestination::note(Extent& extent) noexcept {
+  if (extent.failure) return;
+  const core::Record& record = extent.record;
+  try {
+    const engine::Timed writing(workers_.meter(), engine::Work::kDisk);
+    downloads_.note(record.entry, {record.offset, record.offset + record.length}, record.digest);
   } catch (const base::Error& error) {
     extent.failure = error.failure();
   }
@@ -216,14 +183,6 @@ void FetchDestination::end(End end) {
   settle(entry);
 }
 
-void FetchDestination::discard(std::uint64_t entry) {
-  discarded_.insert(entry);
-  const auto found = accounts_.find(entry);
-  if (found == accounts_.end()) return;
-  found->second.failed = true;
-  settle(entry);
-}
-
 // Commits or takes away, once nothing is being written.
 void FetchDestination::settle(std::uint64_t entry) {
   const auto found = accounts_.find(entry);
@@ -233,12 +192,12 @@ void FetchDestination::settle(std::uint64_t entry) {
     // What still comes of it is dropped.
     discarded_.insert(entry);
     small_.erase(entry);
+    const bool stays = account.stays;
     accounts_.erase(found);
-    ++tasks_;
-    workers_.post([this, entry] { downloads_.discard(entry); }, [this] { --tasks_; });
-    return;
+    return take_away(entry, stays);
   }
   if (!account.end) return;
+  if (!account.in_place.empty()) return settle_in_place(entry, account);
   const auto small = small_.find(entry);
   const bool is_small = small != small_.end();
   const std::int64_t here = account.written + (is_small ? small->second.record.length : 0);

@@ -31,14 +31,17 @@ class FetchDestination {
   // Main thread; none blocks.
   void look(const Look& look);
   void arrived(const engine::MessageUse& message);
+  void pinned(const Pinned& pinned);
+  void keep(const Keep& keep);
   void end(End end);
-  void discard(std::uint64_t entry);
+  void discard(std::uint64_t entry, bool stays);
   // Starts what is ready; true when anything was.
   bool step();
   // No task is under way.
   bool idle() const { return tasks_ == 0 && ready_.empty() && ready_large_.empty(); }
 
   std::int64_t bytes_written() const { return bytes_written_; }  // verified
+  std::int64_t bytes_held() const { return bytes_held_; }        // of what interrupted runs had written
   std::int64_t files() const { return files_; }
   const std::vector<base::Failure>& failures() const { return failures_; }
 
@@ -48,6 +51,9 @@ class FetchDestination {
     std::int64_t written = 0;
     int writing = 0;  // extents on the I/O threads
     bool failed = false;
+    bool stays = false;            // what there is of it is for the next run
+    std::vector<core::Part> held;  // from an interrupted run
+    std::string in_place;          // the digest of the file that stands there and is this one already
     std::optional<End> end;
   };
   struct Extent {
@@ -70,12 +76,17 @@ class FetchDestination {
   std::optional<Existing> existing(std::uint64_t index, const Sought& sought) const;
   const std::string& guess(std::uint64_t entry) const;
   void write(Extent& extent) noexcept;
+  void note(Extent& extent) noexcept;
   void written(const std::vector<Extent>& extents);
   void commit(Commit& commit) noexcept;
   void committed(const Commit& commit);
   void read_back(const End& end) const;
   void fail(std::uint64_t entry, Account& account, const base::Failure& failure);
   void settle(std::uint64_t entry);
+  void settle_in_place(std::uint64_t entry, Account& account);
+  // The entry would go on with what an interrupted run has begun.
+  bool has_begun(std::uint64_t entry) const { return entry % kTries == 0 && begun_.contains(index_of(entry)); }
+  void take_away(std::uint64_t entry, bool stays);
 
   engine::Workers& workers_;
   file::Downloads& downloads_;
@@ -84,6 +95,7 @@ class FetchDestination {
   std::vector<std::string> names_;  // by index
   std::map<std::uint64_t, Account> accounts_;
   std::set<std::uint64_t> discarded_;
+  std::set<std::uint64_t> begun_;  // objects that an interrupted run has begun, by index
   // Files that are one small extent wait with it in its slot until their end is known, and then take one task for all;
   // and only one such task goes on at a time, as two would only wait for each other at the folder.
   std::map<std::uint64_t, Extent> small_;
@@ -92,6 +104,7 @@ class FetchDestination {
   std::vector<Commit> ready_large_;
   std::size_t tasks_ = 0;
   std::int64_t bytes_written_ = 0;
+  std::int64_t bytes_held_ = 0;
   std::int64_t files_ = 0;
   std::vector<base::Failure> failures_;
 };

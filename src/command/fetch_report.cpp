@@ -54,6 +54,7 @@ void put_fetch(nlohmann::json& document, const FetchReport& fetch) {
   document["ledger"] = {
       {"origins", origins}, {"received", fetch.received}, {"delivered", fetch.delivered}, {"ratio", fetch.ratio()}};
   document["in_place"] = fetch.in_place;
+  document["resumed"] = fetch.resumed;
   document["to_stdout"] = fetch.to_output;
   if (!fetch.with_responses) return;
   document["responses"] = nlohmann::json::array();
@@ -69,6 +70,7 @@ FetchReport get_fetch(const nlohmann::json& document) {
   fetch.received = ledger.at("received");
   fetch.delivered = ledger.at("delivered");
   fetch.in_place = document.at("in_place");
+  fetch.resumed = document.at("resumed");
   fetch.to_output = document.at("to_stdout");
   fetch.with_responses = document.contains("responses");
   if (!fetch.with_responses) return fetch;

@@ -35,6 +35,7 @@ struct FetchReport {
   std::int64_t received = 0;   // bytes of bodies from all origins
   std::int64_t delivered = 0;  // bytes of the objects that they make
   std::int64_t in_place = 0;   // files that had not to be fetched
+  std::int64_t resumed = 0;    // bytes that interrupted runs had fetched, and that were not fetched again
   bool to_output = false;      // bodies went to standard output
   bool with_responses = false;
   std::vector<Response> responses;

@@ -44,10 +44,10 @@ void Dealer::changed(Object& object, double now, const std::string& why) {
   begin_again(object);
 }
 
-// What has come of the present entry is of no use any more.
-void Dealer::drop(Object& object) {
+// What has come of the present entry is of no use any more, or with `stays` only to the next run.
+void Dealer::drop(Object& object, bool stays) {
   const std::uint64_t entry = present(object);
-  send_to_members(Discard{entry});
+  send_to_members(Discard{entry, stays});
   for (auto& [id, running] : running_) {
     const bool at_it = !running.items.empty() && running.items.front().entry == entry;
     if (!at_it || running.cut) continue;
@@ -73,6 +73,11 @@ void Dealer::begin_again(Object& object) {
   object.name = object.plain;
   object.pin = {};
   object.size = -1;
+  object.goes_on = object.recovering = false;
+  object.complete.clear();
+  object.recovered = 0;
+  object.held.reset();
+  object.kept = 0;
   object.delivered = 0;
   object.sum = {};
   object.receipts = object.failed_members = 0;
@@ -100,12 +105,13 @@ bool Dealer::next_mirror(Object& object) {
 void Dealer::fail(Object& object, Kind kind, const std::string& message) {
   failures_.push_back({kind, url(object).text, object.rank, {}, 0, message});
   object.response.error = message;
-  give_up(object);
+  // Where the origin does not even say whether it is the same object, what there is of it has not been touched.
+  give_up(object, asks_again(object));
 }
 
-void Dealer::give_up(Object& object) {
+void Dealer::give_up(Object& object, bool stays) {
   if (is_settled(object)) return;
-  drop(object);
+  drop(object, stays);
   object.state = State::kFailed;
   if (object.announced < 0) announce(object, 0);
   object.todo.clear();
@@ -126,7 +132,7 @@ void Dealer::leave_out_the_rest() {
 }
 
 void Dealer::end_if_whole(Object& object) {
-  if (object.naming) return;
+  if (object.naming || object.recovering) return;
   if (object.state != State::kMoving || !object.todo.empty() || object.outstanding > 0) return;
   if (object.delivered != object.size) {
     return fail(object, Kind::kIntegrity,
@@ -162,6 +168,8 @@ void Dealer::take_word(int /*rank*/, const Receipt& receipt, double /*now*/) {
   }
   if (object.state != State::kEnding || object.receipts < settings_.members.size()) return;
   if (object.unequal.empty()) return place(object, true);
+  // What an interrupted run has left may have been of another object.
+  if (object.kept > 0) return begin_again(object);
   if (!next_mirror(object)) fail(object, Kind::kIntegrity, object.unequal);
 }
 
@@ -172,7 +180,8 @@ void Dealer::place(Object& object, bool fetched) {
     announce(object, object.size);
     ++in_place_;
   } else {
-    delivered_ += object.size;
+    delivered_ += object.size - object.kept;
+    resumed_ += object.kept;
     digest_ = base::close_digest(object.sum, object.size);
     object.response.digest = base::to_string(*digest_);
   }

@@ -163,8 +163,14 @@ class FetchTransfer::Rank {
       output_->end(std::move(end));
     }
   }
+  void obey(Pinned& pinned) {
+    if (destination_) destination_->pinned(pinned);
+  }
+  void obey(Keep& keep) {
+    if (destination_) destination_->keep(keep);
+  }
   void obey(Discard& discard) {
-    if (destination_) destination_->discard(discard.entry);
+    if (destination_) destination_->discard(discard.entry, discard.stays);
     if (output_) output_->discard(discard.entry);
   }
   void obey(Finished& finished) {
@@ -282,7 +288,7 @@ class FetchTransfer::Rank {
   engine::Pulse::Status status() const {
     engine::Pulse::Status status;
     if (destination_) {
-      status.bytes = destination_->bytes_written();
+      status.bytes = destination_->bytes_written() + destination_->bytes_held();
       status.files = static_cast<std::uint64_t>(destination_->files());
     } else if (output_) {
       status.bytes = output_->bytes_written();

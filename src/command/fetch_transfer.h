@@ -40,7 +40,7 @@ class FetchTransfer {
   int run();
   // After run(): what was done on this rank.
   void tell(Report& report, RankReport& rank) const;
-  // After run(), on an I/O thread: takes away what has not become a file.
+  // After run(), on an I/O thread: takes away what has not become a file, but for what the next run goes on with.
   void remove_unfinished();
 
  private:

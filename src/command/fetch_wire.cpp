@@ -115,7 +115,7 @@ void pass(auto& way, Is<Look> auto& one) { way(one.id, one.first, one.proposed, 
 void pass(auto& way, Is<Sought> auto& one) { way(one.name, one.checksums, one.pieces); }
 void pass(auto& way, Is<Item> auto& one) {
   way(one.entry, one.url, one.location, one.redirects, one.first, one.length, one.if_none_match, one.size_in_place,
-      one.pin);
+      one.pin, one.if_range);
 }
 void pass(auto& way, Is<Task> auto& one) { way(one.id, one.seat, one.host, one.waits, one.items); }
 void pass(auto& way, Is<Cut> auto& one) { way(one.task); }
@@ -125,10 +125,16 @@ void pass(auto& way, Is<Grant> auto& one) { way(one.entry); }
 void pass(auto& way, Is<End> auto& one) {
   way(one.entry, one.name, one.size, one.digest, one.etag, one.source, one.modified, one.checksums, one.pieces);
 }
-void pass(auto& way, Is<Discard> auto& one) { way(one.entry); }
+void pass(auto& way, Is<Discard> auto& one) { way(one.entry, one.stays); }
 void pass(auto& way, Is<Finished> auto& one) { way(one.counts); }
+void pass(auto& way, Is<core::Range> auto& one) { way(one.begin, one.end); }
+void pass(auto& way, Is<core::Part> auto& one) { way(one.range, one.digest); }
+void pass(auto& way, Is<Pinned> auto& one) { way(one.entry, one.size, one.key, one.goes_on, one.in_place); }
+void pass(auto& way, Is<Keep> auto& one) { way(one.entry, one.parts); }
+void pass(auto& way, Is<Unfinished> auto& one) { way(one.index, one.size, one.key, one.gap); }
+void pass(auto& way, Is<Held> auto& one) { way(one.entry, one.lacks_nothing, one.parts); }
 void pass(auto& way, Is<Existing> auto& one) { way(one.index, one.size, one.etag, one.source); }
-void pass(auto& way, Is<Looked> auto& one) { way(one.id, one.existing); }
+void pass(auto& way, Is<Looked> auto& one) { way(one.id, one.existing, one.unfinished); }
 void pass(auto& way, Is<Outcome> auto& one) {
   way(one.kind, one.task, one.entry, one.first, one.got, one.digest, one.whole, one.status, one.pin, one.name,
       one.checksums, one.modified, one.wait, one.message, one.location, one.redirects, one.seconds, one.hops,

@@ -13,6 +13,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "core/manifest.h"
 #include "http/answer.h"
 #include "http/checksum.h"
 #include "http/connection.h"
@@ -59,7 +60,8 @@ struct Item {
   std::int64_t length = 0;
   std::string if_none_match;  // what is in place
   std::int64_t size_in_place = -1;
-  http::Pin pin;  // of the first answer; empty before it
+  http::Pin pin;         // of the first answer, or of what an interrupted run has begun; else empty before it
+  std::string if_range;  // what is gone on with, as If-Range takes it
 };
 
 // Requests for one connection, one after another.
@@ -107,6 +109,22 @@ struct End {
 
 struct Discard {
   std::uint64_t entry = 0;
+  bool stays = false;  // what there is of it is for the next run
+};
+
+// It is known what an entry is: from now on what is written of it is noted.
+struct Pinned {
+  std::uint64_t entry = 0;
+  std::int64_t size = 0;
+  std::string key;       // the same for the same bytes
+  bool goes_on = false;  // what an interrupted run has of the same is to be told
+  std::string in_place;  // the ETag by which this member has told that all of it is in place; empty: it has not
+};
+
+// What all members have of an entry does not come.
+struct Keep {
+  std::uint64_t entry = 0;
+  std::vector<core::Part> parts;
 };
 
 // There will be no more orders. `counts` says for each member how many messages of data have come to it from ranks that
@@ -115,7 +133,7 @@ struct Finished {
   std::vector<std::uint64_t> counts;
 };
 
-using Order = std::variant<Setup, Look, Task, Cut, Pause, Speed, Grant, End, Discard, Finished>;
+using Order = std::variant<Setup, Look, Task, Cut, Pause, Speed, Grant, End, Discard, Finished, Pinned, Keep>;
 
 // --- words, to rank 0 ------------------------------------------------------------------------------------------------
 
@@ -128,10 +146,26 @@ struct Existing {
   friend bool operator==(const Existing&, const Existing&) = default;
 };
 
-// Of the names of a look those under which there is something.
+// An object that an interrupted run has begun: what it was, and the first part of it that is missing.
+struct Unfinished {
+  std::uint64_t index = 0;
+  std::int64_t size = 0;
+  std::string key;  // as Pinned has it
+  core::Range gap;  // empty, at the end, where nothing is
+};
+
+// Of the names of a look those under which there is something, or something has been begun.
 struct Looked {
   std::uint64_t id = 0;
   std::vector<Existing> existing;
+  std::vector<Unfinished> unfinished = {};
+};
+
+// The answer to a Pinned that goes on.
+struct Held {
+  std::uint64_t entry = 0;
+  bool lacks_nothing = false;  // all of it is in place, or it can't be written here
+  std::vector<core::Part> parts;
 };
 
 // How one request ended.
@@ -197,7 +231,7 @@ struct Receipt {
   std::string message;
 };
 
-using Word = std::variant<Looked, Outcome, Begun, TaskEnd, Standing, Receipt>;
+using Word = std::variant<Looked, Outcome, Begun, TaskEnd, Standing, Receipt, Held>;
 
 std::vector<std::byte> encode(const Order& order);
 std::vector<std::byte> encode(const Word& word);

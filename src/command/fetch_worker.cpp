@@ -236,6 +236,7 @@ Outcome FetchWorker::ask(Seat& seat, const Task& task, const Item& item) {
   request.length = item.length;
   request.if_none_match = item.if_none_match;
   request.if_match = item.pin.etag;
+  request.if_range = item.if_range;
   Receiver receiver(*this, seat, task, item);
   const auto start = Clock::now();
   http::Result result = seat.connection->perform(request, receiver);

@@ -146,17 +146,6 @@ bool get_held(base::Reader& reader, Answer& answer) {
   return reader.ok() && reader.left() == 0;
 }
 
-// The parts that are the same in both.
-std::vector<Part> common(const std::vector<Part>& a, const std::vector<Part>& b) {
-  std::vector<Part> both;
-  auto other = b.begin();
-  for (const Part& part : a) {
-    while (other != b.end() && other->range.begin < part.range.begin) ++other;
-    if (other != b.end() && *other == part) both.push_back(part);
-  }
-  return both;
-}
-
 }  // namespace
 
 bool is_safe_path(std::string_view path) {
@@ -276,6 +265,16 @@ Ranges Held::ranges() const {
   Ranges all;
   for (const Part& part : parts) all.add(part.range);
   return all;
+}
+
+std::vector<Part> common(const std::vector<Part>& a, const std::vector<Part>& b) {
+  std::vector<Part> both;
+  auto other = b.begin();
+  for (const Part& part : a) {
+    while (other != b.end() && other->range.begin < part.range.begin) ++other;
+    if (other != b.end() && *other == part) both.push_back(part);
+  }
+  return both;
 }
 
 Answer combine(const Answer& a, const Answer& b) {

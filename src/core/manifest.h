@@ -124,6 +124,9 @@ struct Part {
 // same: a power of two, at most 512 of them a file of `size` bytes.
 std::int64_t part_size(std::int64_t size);
 
+// The parts that are the same in both; each in order.
+std::vector<Part> common(const std::vector<Part>& a, const std::vector<Part>& b);
+
 // Of a wanted entry: what an earlier run wrote of it and is still there. In order, and not overlapping.
 struct Held {
   std::uint32_t entry = 0;  // within the page

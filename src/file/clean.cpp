@@ -13,6 +13,7 @@
 #include <memory>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "base/activity.h"
 #include "base/fd.h"
@@ -92,15 +93,15 @@ class Cleaner {
 
   void folder(int fd, const std::string& shown) {
     std::set<std::string> hashes;
+    std::set<std::string> downloads;
     std::vector<std::string> below;
     for (const std::string& name : names_in(fd)) {
       base::note_activity();
       if (base::interrupted() != 0) return;
       if (is_temporary(name)) {
         hashes.insert(name.substr(0, name.find('.', 1)));
-      } else if (is_download(name)) {
-        // The lock is on the file itself.
-        target(fd, name, {""}, shown);
+      } else if (std::string download = download_of(name); !download.empty()) {
+        downloads.insert(std::move(download));
       } else if (is_folder_at(fd, name.c_str())) {
         if (is_signs(name)) {
           remove_signs(fd, name, shown);
@@ -109,6 +110,8 @@ class Cleaner {
         }
       }
     }
+    // The lock is on the file itself.
+    for (const std::string& download : downloads) target(fd, download, {"", ".journal", ".aside"}, shown);
     for (const std::string& hash : hashes) {
       target(fd, hash, {".lock", ".part", ".new", ".journal", ".aside", ".tree", ".stage", ".stripe"}, shown);
     }

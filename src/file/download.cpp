@@ -99,7 +99,7 @@ std::optional<std::string> attribute(int fd, const char* name) {
 }  // namespace
 
 Downloads::~Downloads() {
-  while (!files_.empty()) discard(files_.begin()->first);
+  while (!files_.empty()) discard(files_.begin()->first, true);
 }
 
 bool Downloads::has_anything() const {
@@ -142,6 +142,7 @@ std::optional<Downloads::Kept> Downloads::kept(const std::string& name) const {
   if (!etag || origin->size != status.st_size) return kept;
   if (origin->time != time_of(status) && digest_of_file(fd.get()) != origin->digest) return kept;
   kept.etag = *etag;
+  kept.digest = origin->digest;
   kept.fd = std::move(fd);
   return kept;
 }
@@ -163,8 +164,13 @@ std::shared_ptr<Downloads::File> Downloads::file(std::uint64_t number, const std
     std::shared_ptr<File>& entry = files_[number];
     if (!entry) {
       entry = std::make_shared<File>();
-      // The same in every run, so that the next run takes over what a killed one has left.
-      entry->temporary = download_name(guess, number % 32);
+      // The same in every run, so that the next run finds what a killed one has left. The first goes on with that, and
+      // those behind it have other names.
+      const auto leftover = begun_.find(guess);
+      const std::uint64_t first = leftover == begun_.end() ? 0 : leftover->second.number;
+      entry->goes_on = number % kDownloads == 0 && leftover != begun_.end() && leftover->second.there;
+      if (entry->goes_on) leftover->second.there = false;
+      entry->temporary = download_name(guess, (first + number) % kDownloads);
       entry->shown = folder_.shown(guess);
     }
     file = entry;
@@ -196,7 +202,8 @@ void Downloads::open(File& file) const {
   }
 }
 
-// Empties what a killed run has left. False where whoever held it has put it in place or taken it away meanwhile.
+// Empties what a killed run has left, unless it is to be gone on with. False where it has to be looked for once more:
+// whoever held it has put it in place or taken it away meanwhile, or it could be somebody else's and is gone now.
 bool Downloads::take_over(const File& file, int fd) const {
   struct stat by_name = {};
   struct stat by_fd = {};
@@ -204,6 +211,12 @@ bool Downloads::take_over(const File& file, int fd) const {
   const bool there = fstatat(folder_.fd(), file.temporary.c_str(), &by_name, AT_SYMLINK_NOFOLLOW) == 0;
   if (!there || by_name.st_ino != by_fd.st_ino || by_name.st_dev != by_fd.st_dev) return false;
   if (!S_ISREG(by_fd.st_mode)) throw base::Error(Kind::kDestination, file.shown, 0, "a leftover is no file");
+  if (!is_ours(fd, by_fd)) {
+    if (unlinkat(folder_.fd(), file.temporary.c_str(), 0) != 0)
+      throw failure(file.shown, "a leftover can't be removed");
+    return false;
+  }
+  if (file.goes_on) return true;
   if (by_fd.st_size > 0 && ftruncate(fd, 0) != 0) throw failure(file.shown, "can't be written");
   return true;
 }
@@ -270,6 +283,8 @@ void Downloads::commit(std::uint64_t number, const std::string& guess, const Fin
     throw failure(one->shown, "can't be put in place");
   }
   one->made = false;
+  // Without its file it says nothing: one that stays is harmless.
+  if (one->journal) static_cast<void>(unlinkat(folder_.fd(), download_journal(one->temporary).c_str(), 0));
   // A network file system may report a failed write only here.
   if (const int error_number = one->fd.close(); error_number != 0) {
     static_cast<void>(unlinkat(folder_.fd(), how.name.c_str(), 0));
@@ -279,7 +294,7 @@ void Downloads::commit(std::uint64_t number, const std::string& guess, const Fin
   files_.erase(number);
 }
 
-void Downloads::discard(std::uint64_t number) noexcept {
+void Downloads::discard(std::uint64_t number, bool stays) noexcept {
   std::shared_ptr<File> one;
   {
     const std::lock_guard lock(mutex_);
@@ -288,7 +303,9 @@ void Downloads::discard(std::uint64_t number) noexcept {
     one = std::move(found->second);
     files_.erase(found);
   }
-  if (one->made) static_cast<void>(unlinkat(folder_.fd(), one->temporary.c_str(), 0));
+  if (!one->made) return;
+  const bool can_be_gone_on_with = one->journal || one->goes_on;
+  if (!can_be_gone_on_with || (!stays && base::interrupted() == 0)) remove(*one);
 }
 
 }  // namespace argosy::file

@@ -29,7 +29,6 @@ using base::Kind;
 
 constexpr std::uint32_t kMagic = 0x4A475241;  // "ARGJ"
 constexpr std::uint32_t kVersion = 1;
-constexpr std::size_t kLongestName = 255;
 // What a record is. The values are written.
 constexpr std::uint64_t kWritten = 0;
 constexpr std::uint64_t kDurable = 1;
@@ -53,16 +52,13 @@ void append_all(int fd, std::span<const std::byte> bytes, const std::string& sho
   }
 }
 
-// It could be opened another time: that says nothing of the file.
-bool is_shortage(int error_number) {
-  return error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM;
+// What could be opened another time says nothing of the file: then nothing is taken for damaged.
+void check_shortage(const base::Fd& fd, const std::string& shown) {
+  if (!fd.valid() && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+    throw base::system_error(Kind::kDestination, shown, errno, "what an earlier run has left can't be opened");
 }
 
-// A file that nobody else can write, by another name or a descriptor that is open: what this user's run has left.
-bool is_ours(int fd, struct stat& status) {
-  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() && status.st_nlink == 1 &&
-         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
+bool others_may_write(const struct stat& status) { return (status.st_mode & (S_IWGRP | S_IWOTH)) != 0; }
 
 // What a record tells of, cut at multiples of `most`; nothing where the file reads otherwise. Throws when interrupted.
 std::optional<std::vector<core::Part>> read_parts(int fd, const Journal::Record& record, std::int64_t most,
@@ -117,37 +113,73 @@ void join(std::map<std::int64_t, core::Part>& parts, core::Part part, std::int64
   parts.emplace(part.range.begin, part);
 }
 
-// Goes through a journal's records as long as they make sense, and keeps of what they tell what is there.
-void read_records(Recovered& found, std::int64_t part_bytes, const core::Entry& entry, const std::string& shown) {
+// How far a journal makes sense, and whether what is added there is of the boot that its last records are of.
+struct Sense {
+  std::int64_t bytes = 0;
+  bool same_boot = false;
+};
+
+// Calls `take` with each record of a journal that counts, as long as they make sense.
+template <typename Take>
+Sense each_record(int fd, const Journal::Head& head, Take take) {
   const base::Digest this_boot = Journal::boot_record(boot_id()).digest;
-  const std::int64_t most = core::part_size(entry.size);
-  core::Ranges known;
-  std::map<std::int64_t, core::Part> parts;
+  Sense sense{static_cast<std::int64_t>(head.bytes), head.same_boot};
   std::vector<std::byte> block(Journal::kRecordBytes * 1024);
   while (true) {
-    const std::int64_t got = read_up_to(found.journal.get(), found.bytes, block);
+    const std::int64_t got = read_up_to(fd, sense.bytes, block);
     for (std::size_t at = 0; at + Journal::kRecordBytes <= block.size(); at += Journal::kRecordBytes) {
       const auto bytes = std::span(block).subspan(at, Journal::kRecordBytes);
       const bool has_come = static_cast<std::int64_t>(at + Journal::kRecordBytes) <= got;
-      const auto record = has_come ? Journal::decode(bytes, found.head, entry.size) : std::nullopt;
-      if (!record) {
-        for (const auto& [begin, part] : parts) found.parts.push_back(part);
-        return;
-      }
-      found.bytes += static_cast<std::int64_t>(Journal::kRecordBytes);
+      const auto record = has_come ? Journal::decode(bytes, head.checksum, head.key.size) : std::nullopt;
+      if (!record) return sense;
+      sense.bytes += static_cast<std::int64_t>(Journal::kRecordBytes);
       if (record->is_boot()) {
-        found.same_boot = !boot_id().empty() && record->digest == this_boot;
-        continue;
+        sense.same_boot = !boot_id().empty() && record->digest == this_boot;
+      } else if (sense.same_boot || record->durable) {
+        take(*record);
       }
-      const bool counts = found.same_boot || record->durable;
-      if (!counts || record->range.end > part_bytes || known.meets(record->range)) continue;
-      if (parts.size() >= core::kPartsAnAnswer) continue;  // scattered like no run's: the rest is written again
-      const auto there = read_parts(found.part.get(), *record, most, shown);
-      if (!there) continue;
-      known.add(record->range);
-      for (const core::Part& part : *there) join(parts, part, most);
     }
   }
+}
+
+// Keeps of what a journal tells what is there.
+void read_records(Recovered& found, std::int64_t part_bytes, const Journal::Head& head, const std::string& shown) {
+  const std::int64_t most = core::part_size(head.key.size);
+  core::Ranges known;
+  std::map<std::int64_t, core::Part> parts;
+  const Sense sense = each_record(found.journal.get(), head, [&](const Journal::Record& record) {
+    if (record.range.end > part_bytes || known.meets(record.range)) return;
+    if (parts.size() >= core::kPartsAnAnswer) return;  // scattered like no run's: the rest is written again
+    const auto there = read_parts(found.part.get(), record, most, shown);
+    if (!there) return;
+    known.add(record.range);
+    for (const core::Part& part : *there) join(parts, part, most);
+  });
+  found.bytes = sense.bytes;
+  found.same_boot = sense.same_boot;
+  for (const auto& [begin, part] : parts) found.parts.push_back(part);
+}
+
+// Opens a journal, and reads its head. Nothing where there is none yet; one that is damaged, is somebody else's, or
+// must be about `name` and is not, is set aside.
+std::optional<Journal::Head> open_journal(const JournalNames& names, const std::string* name, base::Fd& journal) {
+  constexpr int kFlags = O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+  journal = base::Fd(openat(names.folder, names.journal.c_str(), kFlags));
+  if (!journal.valid() && errno == ENOENT) return std::nullopt;
+  check_shortage(journal, name == nullptr ? names.journal : *name);
+  struct stat status = {};
+  std::optional<Journal::Head> head;
+  if (journal.valid() && is_ours(journal.get(), status) && !others_may_write(status)) {
+    // Killed before its head was written: no damage, and the next one replaces it.
+    if (status.st_size == 0) return std::nullopt;
+    std::vector<std::byte> bytes(Journal::kLongestHead);
+    const std::int64_t got = read_up_to(journal.get(), 0, bytes);
+    head = Journal::decode_head(std::span(bytes).first(got > 0 ? static_cast<std::size_t>(got) : 0), boot_id());
+  }
+  if (head && (name == nullptr || head->key.name == *name)) return head;
+  // Kept for whoever wants to know what it was, until `clean`.
+  static_cast<void>(renameat(names.folder, names.journal.c_str(), names.folder, names.aside.c_str()));
+  return std::nullopt;
 }
 
 }  // namespace
@@ -163,16 +195,20 @@ const std::string& boot_id() {
   return kBoot;
 }
 
-std::vector<std::byte> Journal::encode_head(const core::Entry& entry, std::string_view boot, std::uint64_t inode) {
+Journal::Key Journal::key_of(const core::Entry& entry) {
+  return {std::string(name_of(entry.path)), entry.size, entry.mtime};
+}
+
+std::vector<std::byte> Journal::encode_head(const Key& key, std::string_view boot, std::uint64_t inode) {
   std::vector<std::byte> bytes;
   base::Writer writer(bytes);
   writer.put(kMagic);
   writer.put(kVersion);
   writer.put_string(boot);
-  writer.put_string(name_of(entry.path));
-  writer.put(entry.size);
-  writer.put(entry.mtime.seconds);
-  writer.put(entry.mtime.nanoseconds);
+  writer.put_string(key.name);
+  writer.put(key.size);
+  writer.put(key.mtime.seconds);
+  writer.put(key.mtime.nanoseconds);
   writer.put(inode);
   writer.put(base::checksum_of(bytes));
   return bytes;
@@ -197,23 +233,20 @@ Journal::Record Journal::boot_record(std::string_view boot) {
   return {{0, 0}, base::digest_of(std::as_bytes(std::span(boot)), 0), false};
 }
 
-std::optional<Journal::Head> Journal::decode_head(std::span<const std::byte> bytes, const core::Entry& entry,
-                                                  std::string_view boot) {
+std::optional<Journal::Head> Journal::decode_head(std::span<const std::byte> bytes, std::string_view boot) {
   base::Reader reader(bytes);
   if (reader.get<std::uint32_t>() != kMagic || reader.get<std::uint32_t>() != kVersion) return std::nullopt;
   const std::string its_boot = reader.get_string(kLongestBoot);
-  const std::string name = reader.get_string(kLongestName);
-  const auto size = reader.get<std::int64_t>();
-  core::Timestamp mtime;
-  mtime.seconds = reader.get<std::int64_t>();
-  mtime.nanoseconds = reader.get<std::int32_t>();
   Head head;
+  head.key.name = reader.get_string(kLongestName);
+  head.key.size = reader.get<std::int64_t>();
+  head.key.mtime.seconds = reader.get<std::int64_t>();
+  head.key.mtime.nanoseconds = reader.get<std::int32_t>();
   head.inode = reader.get<std::uint64_t>();
   const std::size_t covered = bytes.size() - reader.left();
   head.checksum = reader.get<std::uint64_t>();
-  if (!reader.ok() || head.checksum != base::checksum_of(bytes.first(covered)) || name != name_of(entry.path))
+  if (!reader.ok() || head.checksum != base::checksum_of(bytes.first(covered)) || head.key.size < 0)
     return std::nullopt;
-  head.same_source = size == entry.size && mtime == entry.mtime;
   head.same_boot = !boot.empty() && its_boot == boot;
   head.bytes = bytes.size() - reader.left();
   return head;
@@ -241,15 +274,14 @@ std::optional<Journal::Record> Journal::decode(std::span<const std::byte> bytes,
   return record;
 }
 
-Journal::Journal(int folder, const std::string& name, const core::Entry& entry, int part, bool durable,
-                 std::string shown)
+Journal::Journal(int folder, const std::string& name, const Key& key, int part, bool durable, std::string shown)
     : shown_(std::move(shown)), part_(part), durable_(durable), synced_(std::chrono::steady_clock::now()) {
   struct stat status = {};
   if (fstat(part, &status) != 0) throw failure(shown_);
   if (unlinkat(folder, name.c_str(), 0) != 0 && errno != ENOENT) throw failure(shown_);
   fd_ = base::Fd(openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd_.valid()) throw failure(shown_);
-  const std::vector<std::byte> head = encode_head(entry, boot_id(), status.st_ino);
+  const std::vector<std::byte> head = encode_head(key, boot_id(), status.st_ino);
   head_ = base::Reader(std::span(head).last(8)).get<std::uint64_t>();
   try {
     append_all(fd_.get(), head, shown_);
@@ -295,40 +327,53 @@ void Journal::add(core::Range range, const base::Digest& digest) {
   if (fdatasync(fd_.get()) != 0) throw failure(shown_);
 }
 
-Recovered recover(int folder, const std::string& name, const core::Entry& entry) {
-  const std::string journal = journal_name(name);
-  constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+bool is_ours(int fd, struct stat& status) {
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() && status.st_nlink == 1;
+}
+
+namespace {
+
+Recovered recover_with(const JournalNames& names, base::Fd part, const Journal::Key& key, const std::string* name,
+                       const std::string& shown) {
   Recovered found;
-  found.journal = base::Fd(openat(folder, journal.c_str(), kFlags | O_APPEND));
-  if (!found.journal.valid() && errno == ENOENT) return {};
-  const auto check_shortage = [&](const base::Fd& fd) {
-    if (!fd.valid() && is_shortage(errno))
-      throw base::system_error(Kind::kDestination, name, errno, "what an earlier run has left can't be opened");
-  };
-  check_shortage(found.journal);
-  found.part = base::Fd(openat(folder, temporary_name(name).c_str(), kFlags));
-  check_shortage(found.part);
+  const auto head = open_journal(names, name, found.journal);
   struct stat status = {};
-  std::optional<Journal::Head> head;
-  if (found.journal.valid() && is_ours(found.journal.get(), status)) {
-    // Killed before its head was written: no damage, and the next one replaces it.
-    if (status.st_size == 0) return {};
-    std::vector<std::byte> bytes(Journal::kLongestHead);
-    const std::int64_t got = read_up_to(found.journal.get(), 0, bytes);
-    head = Journal::decode_head(std::span(bytes).first(got > 0 ? static_cast<std::size_t>(got) : 0), entry, boot_id());
-  }
-  if (!head) {
-    // Kept for whoever wants to know what it was, until `clean`.
-    static_cast<void>(renameat(folder, journal.c_str(), folder, aside_name(name).c_str()));
+  if (!head || head->key != key || !part.valid() || !is_ours(part.get(), status) || status.st_ino != head->inode)
     return {};
-  }
-  if (!head->same_source || !found.part.valid() || !is_ours(found.part.get(), status) || status.st_ino != head->inode)
-    return {};
+  found.part = std::move(part);
   found.head = head->checksum;
-  found.bytes = static_cast<std::int64_t>(head->bytes);
-  found.same_boot = head->same_boot;
-  read_records(found, status.st_size, entry, name);
+  read_records(found, status.st_size, *head, shown);
   return found;
+}
+
+}  // namespace
+
+Recovered recover(int folder, const std::string& name, const core::Entry& entry) {
+  base::Fd part(openat(folder, temporary_name(name).c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  check_shortage(part, name);
+  struct stat status = {};
+  if (part.valid() && (fstat(part.get(), &status) != 0 || others_may_write(status))) part = base::Fd();
+  const Journal::Key key = Journal::key_of(entry);
+  return recover_with({folder, journal_name(name), aside_name(name)}, std::move(part), key, &key.name, name);
+}
+
+Recovered recover(const JournalNames& names, base::Fd part, const Journal::Key& key, const std::string& shown) {
+  return recover_with(names, std::move(part), key, nullptr, shown);
+}
+
+std::optional<Begun> begun(const JournalNames& names, int part) {
+  base::Fd journal;
+  const auto head = open_journal(names, nullptr, journal);
+  struct stat status = {};
+  if (!head || !is_ours(part, status) || status.st_ino != head->inode) return std::nullopt;
+  core::Ranges written;
+  each_record(journal.get(), *head, [&](const Journal::Record& record) {
+    if (record.range.end > status.st_size || written.meets(record.range)) return;
+    if (written.all().size() < core::kPartsAnAnswer) written.add(record.range);
+  });
+  const std::vector<core::Range> missing = written.missing(head->key.size);
+  const core::Range gap = missing.empty() ? core::Range{head->key.size, head->key.size} : missing.front();
+  return Begun{head->key, gap, written.bytes()};
 }
 
 }  // namespace argosy::file

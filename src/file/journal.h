@@ -4,6 +4,8 @@
 // else's, or does not agree with what is on the disk, counts as not written.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <chrono>
 #include <cstdint>
 #include <mutex>
@@ -37,7 +39,17 @@ struct Recovered {
 class Journal {
  public:
   static constexpr std::size_t kRecordBytes = 48;
-  static constexpr std::size_t kLongestHead = 512;
+  static constexpr std::size_t kLongestName = 2048;
+  static constexpr std::size_t kLongestHead = 4096;
+
+  // What it is about: the same for the same bytes.
+  struct Key {
+    std::string name;  // the target's in its folder; of a download, where it comes from and which version it is
+    std::int64_t size = 0;
+    core::Timestamp mtime;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  static Key key_of(const core::Entry& entry);
 
   struct Record {
     core::Range range;     // empty: what follows is of the boot that `digest` tells
@@ -46,29 +58,28 @@ class Journal {
     bool is_boot() const { return range.end == 0; }
   };
   struct Head {
-    bool same_source = false;
+    Key key;
     bool same_boot = false;
     std::uint64_t inode = 0;  // of the file under its temporary name
     std::uint64_t checksum = 0;
     std::size_t bytes = 0;
   };
 
-  // A new journal called `name` in `folder`, for `entry`, of which `part` is being written. With `durable` what is
+  // A new journal called `name` in `folder`, about `key`, of which `part` is being written. With `durable` what is
   // written is brought to the disk about twice a second, and counts after a power failure. Blocks. Throws base::Error
   // (kDestination).
-  Journal(int folder, const std::string& name, const core::Entry& entry, int part, bool durable, std::string shown);
+  Journal(int folder, const std::string& name, const Key& key, int part, bool durable, std::string shown);
   // The same of one that is there. Takes its journal, not its part.
   Journal(Recovered& recovered, int part, bool durable, std::string shown);
 
   // Any thread; blocks. Throws base::Error (kDestination).
   void add(core::Range range, const base::Digest& digest);
 
-  // What a journal's first bytes say; nothing where it is none, is damaged, or of a file of another name.
-  static std::optional<Head> decode_head(std::span<const std::byte> bytes, const core::Entry& entry,
-                                         std::string_view boot);
+  // What a journal's first bytes say; nothing where it is none, or is damaged.
+  static std::optional<Head> decode_head(std::span<const std::byte> bytes, std::string_view boot);
   // What kRecordBytes bytes behind it say of a file of `size` bytes; nothing where they are damaged.
   static std::optional<Record> decode(std::span<const std::byte> bytes, std::uint64_t head, std::int64_t size);
-  static std::vector<std::byte> encode_head(const core::Entry& entry, std::string_view boot, std::uint64_t inode);
+  static std::vector<std::byte> encode_head(const Key& key, std::string_view boot, std::uint64_t inode);
   static std::vector<std::byte> encode(const Record& record, std::uint64_t head);
   // Says that the records behind it are of this boot.
   static Record boot_record(std::string_view boot);
@@ -93,5 +104,26 @@ const std::string& boot_id();
 // aside under another name. Reads the journal as a stream: memory is bounded by what an answer may tell. Blocks; takes
 // no lock, so the caller holds the target's. Throws base::Error (kDestination) when it is interrupted.
 Recovered recover(int folder, const std::string& name, const core::Entry& entry);
+
+// A journal and what it is called when it is set aside, in a folder.
+struct JournalNames {
+  int folder = -1;
+  std::string journal;
+  std::string aside;
+};
+// The same of a file that is open, whose other writers the caller has kept away; not valid: there is none.
+Recovered recover(const JournalNames& names, base::Fd part, const Journal::Key& key, const std::string& shown);
+
+// What a journal says of the open file `part`, without a look at its bytes: a hint. Nothing where there is none that is
+// about this file; one that is damaged is set aside. Blocks.
+struct Begun {
+  Journal::Key key;
+  core::Range gap;         // the first part that is not written; empty, at the end, where there is none
+  std::int64_t bytes = 0;  // that are
+};
+std::optional<Begun> begun(const JournalNames& names, int part);
+
+// A regular file of this user's without a second name.
+bool is_ours(int fd, struct stat& status);
 
 }  // namespace argosy::file

@@ -62,6 +62,20 @@ bool is_download(std::string_view name) {
   return suffix.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
+std::string download_journal(const std::string& download) { return download + ".journal"; }
+std::string download_aside(const std::string& download) { return download + ".aside"; }
+
+std::string download_of(std::string_view name) {
+  for (const std::string_view suffix : {".journal", ".aside"}) {
+    if (!name.ends_with(suffix)) continue;
+    name.remove_suffix(suffix.size());
+    break;
+  }
+  return is_download(name) ? std::string(name) : std::string();
+}
+
+std::string download_stem(std::string_view guess) { return beside(guess, "."); }
+
 bool is_signs(std::string_view name) {
   constexpr std::string_view kSuffix = ".ranks";
   if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return false;
@@ -71,6 +85,6 @@ bool is_signs(std::string_view name) {
          name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-bool is_own_name(std::string_view name) { return is_temporary(name) || is_download(name) || is_signs(name); }
+bool is_own_name(std::string_view name) { return is_temporary(name) || !download_of(name).empty() || is_signs(name); }
 
 }  // namespace argosy::file

@@ -36,6 +36,13 @@ bool is_lock(std::string_view name);
 // the kernel's lock of the file itself.
 std::string download_name(std::string_view guess, std::uint64_t number);
 bool is_download(std::string_view name);
+// Beside a download: which parts of it are written; and such a journal that was damaged, or somebody else's.
+std::string download_journal(const std::string& download);
+std::string download_aside(const std::string& download);
+// The download that a name of one of these three forms belongs to; empty: it has none of them.
+std::string download_of(std::string_view name);
+// What the downloads of `guess` begin with, before their numbers.
+std::string download_stem(std::string_view guess);
 
 // `.argosy-HEX.ranks`, where writers look for each other.
 bool is_signs(std::string_view name);

@@ -107,8 +107,8 @@ void Writer::open_beside(Target& target) {
     static_cast<void>(unlinkat(folder, journal_name(name).c_str(), 0));
     return;
   }
-  target.journal = std::make_unique<Journal>(folder, journal_name(name), target.entry, target.fd.get(), settings_.fsync,
-                                             target.shown);
+  target.journal = std::make_unique<Journal>(folder, journal_name(name), Journal::key_of(target.entry), target.fd.get(),
+                                             settings_.fsync, target.shown);
 }
 
 void Writer::continue_part(Target& target) {

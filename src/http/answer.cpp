@@ -61,6 +61,16 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   return parts;
 }
 
+std::vector<std::string_view> split_lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  lines.push_back(text);
+  return lines;
+}
+
 // A token or a quoted string, without its quotes.
 std::string unquoted(std::string_view text) {
   if (text.size() < 2 || text.front() != '"' || text.back() != '"') return std::string(text);
@@ -206,6 +216,32 @@ std::string mismatch(const Pin& pin, const Pin& answer) {
   }
   if (pin.size >= 0 && pin.size != answer.size) return "its size";
   return {};
+}
+
+std::string to_text(const Pin& pin) {
+  constexpr std::size_t kLongest = 2000;
+  if (!pin.is_strong()) return {};
+  // Of an object with a strong ETag nothing else counts.
+  const std::string text = pin.etag.empty() ? "\n" + pin.last_modified + "\n" + pin.weak_etag : pin.etag + "\n\n";
+  return text.size() <= kLongest && pin_from_text(text, pin.size) ? text : std::string();
+}
+
+std::optional<Pin> pin_from_text(std::string_view text, std::int64_t size) {
+  const std::vector<std::string_view> lines = split_lines(text);
+  if (lines.size() != 3) return std::nullopt;
+  const auto is_value = [](std::string_view line) {
+    return std::none_of(line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+  };
+  if (!std::all_of(lines.begin(), lines.end(), is_value)) return std::nullopt;
+  Pin pin{std::string(lines[0]), std::string(lines[1]), size, std::string(lines[2])};
+  const bool is_etag = pin.etag.size() >= 2 && pin.etag.front() == '"' && pin.etag.back() == '"';
+  if (pin.etag.empty() ? !parse_date(pin.last_modified) : !is_etag) return std::nullopt;
+  return pin;
+}
+
+std::string if_range_of(const Pin& pin) {
+  if (!pin.etag.empty()) return pin.etag;
+  return pin.weak_etag.empty() ? pin.last_modified : std::string();
 }
 
 std::optional<std::string> proposed_name(const Answer& answer) {

@@ -35,6 +35,15 @@ struct Pin {
   friend bool operator==(const Pin&, const Pin&) = default;
 };
 
+// What is known of an object besides its size, as text to be kept: the same for the same version of it, and by which it
+// can be asked for with If-Range, which takes no weak ETag, nor a time beside one (RFC 9110, 13.1.5). Empty where
+// nothing is known, or it is too long.
+std::string to_text(const Pin& pin);
+// The inverse; nothing where the text is none, or has what no answer can have had.
+std::optional<Pin> pin_from_text(std::string_view text, std::int64_t size);
+// For If-Range; empty: there is nothing that it takes.
+std::string if_range_of(const Pin& pin);
+
 struct ContentRange {
   std::int64_t first = 0;
   std::int64_t last = 0;

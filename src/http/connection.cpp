@@ -175,6 +175,7 @@ void Connection::State::prepare(const Request& request, const Url& url) {
   append(headers, "Accept-Encoding: identity");
   if (!request.if_none_match.empty()) append(headers, "If-None-Match: " + request.if_none_match);
   if (!request.if_match.empty()) append(headers, "If-Match: " + request.if_match);
+  if (!request.if_range.empty()) append(headers, "If-Range: " + request.if_range);
   set(handle, CURLOPT_HTTPHEADER, headers.get());
   if (request.length > 0) {
     set(handle, CURLOPT_RANGE, fmt::format("{}-{}", request.first, request.first + request.length - 1).c_str());

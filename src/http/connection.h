@@ -38,6 +38,7 @@ struct Request {
   std::int64_t length = 0;    // 0: all, without Range
   std::string if_none_match;  // an ETag: where it still holds, a 304 and no body is wanted
   std::string if_match;       // an ETag: where it holds no longer, a 412 is wanted
+  std::string if_range;       // an ETag or a time: where it holds no longer, the whole is wanted and not the range
 };
 
 // Takes the body of an answer with a status of 2xx. Called on the connection's thread; may block.

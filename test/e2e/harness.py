@@ -353,7 +353,7 @@ def leftovers(folder):
 
 def goes_on(folder):
     """Only what a run leaves that was asked to stop, and that the next one goes on with: of large files, without locks."""
-    return {os.path.splitext(path)[1] for path in leftovers(folder)} <= {b".part", b".journal"}
+    return {os.path.splitext(path)[1] for path in leftovers(folder)} <= {b".part", b".get", b".journal"}
 
 
 def free_bytes(path):

@@ -21,6 +21,10 @@
 /chunked/NAME  no length is told                     /status/N      that status
 /chunkedbad/NAME  the same with a wrong Content-Digest       /nothing/NAME   204
 /slowhead/NAME the head comes a second late          /secret/NAME   401 without the right Authorization
+/ifrange/NAME  looks at If-Range, and not at If-Match         /dated/NAME     a Last-Modified of its own, and no ETag
+/unconditional/NAME  looks at neither
+
+With `stall_after` all bodies together stop behind so many bytes, until their clients go.
 
 Everything is counted: requests by path, open connections, body bytes, and what Authorization came."""
 
@@ -53,6 +57,8 @@ class Origin:
         self.body_bytes = 0
         self.authorizations = []
         self.retry_after = 1
+        self.stall_after = None
+        self.dates = {}  # of /dated/, where not HTTP_DATE
         origin = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -144,9 +150,15 @@ class Conversation:
         self.connection.sendall(text.encode("latin-1"))
 
     def body(self, data):
-        with self.origin.lock:
-            self.origin.body_bytes += len(data)
-        self.connection.sendall(data)
+        origin = self.origin
+        with origin.lock:
+            limit = origin.stall_after
+            room = len(data) if limit is None else max(0, min(len(data), limit - origin.body_bytes))
+            origin.body_bytes += room
+        self.connection.sendall(data[:room])
+        if room < len(data):
+            self.connection.recv(1)
+            raise Reset
 
     def whole(self, data, fields=(), status=200):
         self.head(status, [("Content-Length", len(data)), *fields])
@@ -165,8 +177,13 @@ class Conversation:
         first = int(match[1])
         return first, min(int(match[2] or size - 1), size - 1)
 
-    def ranged(self, data, fields, etag=None, extra=(), validators=True, cut=None):
-        """As a good origin; `cut(part)` may change the body."""
+    def ranged(self, data, fields, etag=None, extra=(), validators=True, cut=None, date=HTTP_DATE):
+        """As a good origin; `cut(part)` may change the body. Where `etag` is False there is none."""
+        if etag is False:
+            fields = {name: value for name, value in fields.items() if name not in ("if-match", "if-none-match")}
+            if "range" in fields and fields.get("if-range", date) != date:
+                del fields["range"]
+            return self.ranged(data, fields, validators=False, extra=[("Last-Modified", date), *extra], cut=cut)
         etag = etag or self.etag(data)
         more = [("ETag", etag), ("Last-Modified", HTTP_DATE), ("Accept-Ranges", "bytes")] if validators else []
         more += list(extra)
@@ -174,6 +191,8 @@ class Conversation:
             return self.head(304, [("ETag", etag)])
         if validators and fields.get("if-match", etag) != etag:
             return self.whole(b"changed", status=412)
+        if validators and fields.get("if-range", etag) not in (etag, HTTP_DATE):
+            return self.whole(data, more)
         place = self.range_of(fields, len(data))
         if place is None:
             return self.whole(data, more)
@@ -195,6 +214,15 @@ class Conversation:
 
     def do_file(self, name, fields):
         self.ranged(self.data(name), fields)
+
+    def do_ifrange(self, name, fields):
+        self.ranged(self.data(name), {name: value for name, value in fields.items() if name != "if-match"})
+
+    def do_dated(self, name, fields):
+        self.ranged(self.data(name), fields, etag=False, date=self.origin.dates.get(name, HTTP_DATE))
+
+    def do_unconditional(self, name, fields):
+        self.ranged(self.data(name), {name: value for name, value in fields.items() if not name.startswith("if-")})
 
     def do_plain(self, name, _fields):
         self.whole(self.data(name))

@@ -75,7 +75,7 @@ std::size_t head_of(Bytes bytes) {
   base::Reader reader(bytes);
   reader.get<std::uint64_t>();
   reader.get_string(64);
-  reader.get_string(255);
+  reader.get_string(Journal::kLongestName);
   for (int i = 0; i < 2; ++i) reader.get<std::uint64_t>();
   reader.get<std::uint32_t>();
   for (int i = 0; i < 2; ++i) reader.get<std::uint64_t>();
@@ -114,9 +114,10 @@ void look_at(const core::Range& range) {
 
 // Where what makes sense ends; 0: it is foreign.
 std::size_t decode(Bytes bytes) {
-  const auto head =
-      Journal::decode_head(bytes.first(std::min(bytes.size(), Journal::kLongestHead)), an_entry(), "boot");
+  const auto head = Journal::decode_head(bytes.first(std::min(bytes.size(), Journal::kLongestHead)), "boot");
   if (!head) return 0;
+  require(head->key.size >= 0 && head->key.name.size() <= Journal::kLongestName, "what it is about is bounded");
+  if (head->key.name != "name") return 0;
   require(head->bytes <= bytes.size(), "a head ends where its bytes do");
   std::size_t at = head->bytes;
   for (; at + Journal::kRecordBytes <= bytes.size(); at += Journal::kRecordBytes) {

@@ -134,7 +134,7 @@ void wires() {
 
 void journals() {
   core::Entry entry = an_entry("folder/name", core::Type::kFile, 5 * base::kLeafSize + 1000);
-  Bytes bytes = file::Journal::encode_head(entry, "7b0f9c1e-0000-4000-8000-123456789abc", 1);
+  Bytes bytes = file::Journal::encode_head(file::Journal::key_of(entry), "7b0f9c1e-0000-4000-8000-123456789abc", 1);
   const auto head = base::Reader(std::span(bytes).last(8)).get<std::uint64_t>();
   for (const core::Range range : {core::Range{0, base::kLeafSize},
                                   {2 * base::kLeafSize, 4 * base::kLeafSize},

@@ -28,6 +28,13 @@ class World {
   std::map<std::uint64_t, End> ends;
   std::multimap<std::string, std::int64_t> asked;
   std::vector<Pause> pauses;
+  std::map<int, std::vector<Existing>> existing;  // by member, what it answers to a look
+  std::map<int, std::vector<Unfinished>> unfinished;
+  std::map<int, Held> held;                     // what it answers once it is known what the object is
+  std::map<int, std::vector<core::Part>> kept;  // as told
+  std::vector<Pinned> pins;
+  std::vector<Discard> discards;
+  int unequal = 0;  // so many receipts say that the bytes are wrong
 
   // Until all is settled, or nothing moves any more.
   void run() {
@@ -51,11 +58,23 @@ class World {
   }
 
   void answer(Dealer::Sent& sent, std::vector<std::pair<int, Word>>& words) {
-    if (const auto* look = std::get_if<Look>(&sent.order)) words.emplace_back(sent.rank, Looked{look->id, {}});
+    if (const auto* look = std::get_if<Look>(&sent.order)) {
+      words.emplace_back(sent.rank, Looked{look->id, existing[sent.rank], unfinished[sent.rank]});
+    }
+    if (const auto* pinned = std::get_if<Pinned>(&sent.order)) {
+      pins.push_back(*pinned);
+      Held answer = held[sent.rank];
+      answer.entry = pinned->entry;
+      if (pinned->goes_on) words.emplace_back(sent.rank, answer);
+    }
+    if (const auto* keep = std::get_if<Keep>(&sent.order)) kept[sent.rank] = keep->parts;
+    if (const auto* discard = std::get_if<Discard>(&sent.order)) discards.push_back(*discard);
     if (const auto* pause = std::get_if<Pause>(&sent.order)) pauses.push_back(*pause);
     if (const auto* end = std::get_if<End>(&sent.order)) {
       ends[end->entry] = *end;
-      words.emplace_back(sent.rank, Receipt{end->entry, base::Kind::kNone, {}});
+      const bool wrong = unequal > 0 && unequal-- > 0;
+      words.emplace_back(
+          sent.rank, Receipt{end->entry, wrong ? base::Kind::kIntegrity : base::Kind::kNone, wrong ? "is wrong" : ""});
     }
     const auto* task = std::get_if<Task>(&sent.order);
     if (task == nullptr) return;
@@ -111,6 +130,179 @@ TEST(FetchDealer, EveryByteIsAskedForOnce) {
   EXPECT_EQ(dealer.bytes_delivered(), 101 * kChunk + 5);
   EXPECT_TRUE(dealer.failures().empty());
   EXPECT_EQ(dealer.finished().counts.size(), 1U);
+}
+
+// An object of `chunks` chunks at http://h/a of which members have left something.
+class FetchDealerGoesOn : public testing::Test {
+ protected:
+  static constexpr std::int64_t kSize = 50 * kChunk + 5;
+  static std::string key(const std::string& etag) {
+    return http::fingerprint(http::parse_url("http://h/a")) + '\n' + http::to_text({etag, "", kSize, ""});
+  }
+  static Unfinished begun(core::Range gap, const std::string& etag = "\"e\"") { return {0, kSize, key(etag), gap}; }
+  static core::Part part(std::int64_t begin, std::int64_t end, std::uint64_t digest) {
+    return {{begin * kChunk, std::min(end * kChunk, kSize)}, {digest, digest}};
+  }
+  void begin(std::vector<int> members) {
+    Dealer::Settings how = settings(3);
+    how.members = std::move(members);
+    how.homes.assign(3, 0);
+    dealer_.emplace(wanted({"http://h/a"}), how);
+    world_.emplace(*dealer_);
+    world_->sizes = {{"http://h/a", kSize}};
+  }
+  // To the end; what of the object was fetched.
+  std::int64_t fetched() {
+    world_->run();
+    EXPECT_TRUE(dealer_->done());
+    EXPECT_TRUE(dealer_->failures().empty());
+    EXPECT_EQ(dealer_->files(), 1);
+    EXPECT_EQ(dealer_->bytes(), kSize);
+    EXPECT_EQ(dealer_->bytes_delivered() + dealer_->bytes_resumed(), kSize);
+    return dealer_->bytes_delivered();
+  }
+
+  std::optional<Dealer> dealer_;
+  std::optional<World> world_;
+};
+
+TEST_F(FetchDealerGoesOn, WhatAllMembersHoldAlikeIsNotAskedFor) {
+  begin({0, 2});
+  world_->unfinished[0] = {begun({20 * kChunk, 49 * kChunk})};
+  world_->unfinished[2] = {begun({3 * kChunk, 4 * kChunk})};
+  const core::Part first = part(0, 3, 1);
+  const core::Part last = part(49, 51, 4);
+  world_->held[0].parts = {first, part(3, 10, 5), part(10, 20, 2), last};
+  world_->held[2].parts = {first, part(10, 20, 3), last};
+  EXPECT_EQ(fetched(), 46 * kChunk);
+  EXPECT_EQ(dealer_->bytes_received(), dealer_->bytes_delivered());
+  EXPECT_EQ(world_->kept[0], (std::vector<core::Part>{first, last}));
+  EXPECT_EQ(world_->kept[2], world_->kept[0]);
+  for (const auto& [url, at] : world_->asked) EXPECT_TRUE(at >= 3 * kChunk && at < 49 * kChunk) << at;
+  EXPECT_EQ(world_->ends.begin()->first, entry_of(0, 0));
+  EXPECT_TRUE(world_->discards.empty());
+}
+
+TEST_F(FetchDealerGoesOn, AllRequestsSayWhatIsGoneOnWith) {
+  begin({0});
+  world_->unfinished[0] = {begun({3 * kChunk, 4 * kChunk})};
+  world_->held[0].parts = {part(0, 3, 1)};
+  world_->change = [](const Item& item, Outcome&) {
+    EXPECT_EQ(item.if_range, "\"e\"");
+    EXPECT_EQ(item.pin.etag, "\"e\"");
+    EXPECT_EQ(item.pin.size, kSize);
+    EXPECT_GT(item.length, 0);
+  };
+  EXPECT_EQ(fetched(), kSize - 3 * kChunk);
+}
+
+TEST_F(FetchDealerGoesOn, WhereAllIsThereItsLastLeafIsAskedFor) {
+  begin({0});
+  world_->unfinished[0] = {begun({kSize, kSize})};
+  world_->held[0].parts = {part(0, 50, 1), {{50 * kChunk, kSize}, {2, 2}}};
+  EXPECT_EQ(fetched(), 5);
+  EXPECT_EQ(world_->asked.size(), 1U);
+}
+
+TEST_F(FetchDealerGoesOn, AMemberThatHasAllOfItLacksNothing) {
+  begin({0, 1});
+  world_->unfinished[0] = {begun({3 * kChunk, 4 * kChunk})};
+  world_->existing[1] = {{0, kSize, "\"e\"", http::fingerprint(http::parse_url("http://h/a"))}};
+  world_->held[0].parts = {part(0, 3, 1), part(4, 51, 2)};
+  world_->held[1].lacks_nothing = true;
+  EXPECT_EQ(fetched(), kChunk);
+  ASSERT_EQ(world_->pins.size(), 2U);
+  EXPECT_EQ(world_->pins[0].in_place, "");
+  EXPECT_EQ(world_->pins[1].in_place, "\"e\"");
+}
+
+TEST_F(FetchDealerGoesOn, WhereAMemberHasNothingAllComesAnew) {
+  begin({0, 1});
+  world_->unfinished[0] = {begun({3 * kChunk, 4 * kChunk})};
+  EXPECT_EQ(fetched(), kSize);
+  EXPECT_EQ(world_->ends.begin()->first, entry_of(0, 1));
+  ASSERT_EQ(world_->discards.size(), 2U);
+  EXPECT_EQ(world_->discards[0].entry, entry_of(0, 0));
+  EXPECT_FALSE(world_->discards[0].stays);
+  for (const Pinned& pinned : world_->pins) EXPECT_FALSE(pinned.goes_on);
+}
+
+TEST_F(FetchDealerGoesOn, OfAnotherVersionNothingIsKept) {
+  using Kind = Outcome::Kind;
+  for (const auto& [kind, status] : {std::pair(Kind::kChanged, 206), std::pair(Kind::kChanged, 200),
+                                     std::pair(Kind::kStatus, 412), std::pair(Kind::kStatus, 416)}) {
+    begin({0});
+    world_->unfinished[0] = {begun({3 * kChunk, 4 * kChunk}, "\"old\"")};
+    world_->held[0].parts = {part(0, 3, 1)};
+    world_->change = [kind = kind, status = status](const Item& item, Outcome& outcome) {
+      if (item.pin.etag != "\"old\"") return;
+      outcome.kind = kind;
+      outcome.status = status;
+      outcome.got = 0;
+      outcome.hops[0].bytes = 0;
+    };
+    EXPECT_EQ(fetched(), kSize);
+    EXPECT_LT(world_->now, 2) << "there is nothing to be waited for";
+    EXPECT_TRUE(world_->kept.empty());
+    EXPECT_EQ(world_->ends.begin()->first, entry_of(0, 1));
+  }
+}
+
+TEST_F(FetchDealerGoesOn, AClaimThatCantBeIsNone) {
+  const Unfinished good = begun({3 * kChunk, 4 * kChunk});
+  for (Unfinished bad : {good, good, good, good, good, good}) {
+    static int which = 0;
+    if (which == 0) bad.gap = {-1, 5};
+    if (which == 1) bad.gap = {5, 4};
+    if (which == 2) bad.gap = {kSize, kSize + 1};
+    if (which == 3) bad.size = -1;
+    if (which == 4) bad.key = "elsewhere" + bad.key;
+    if (which == 5) bad.key = key("\"e\"") + "\r\nX: y";
+    ++which;
+    begin({0});
+    world_->unfinished[0] = {bad};
+    EXPECT_EQ(fetched(), kSize) << which;
+  }
+  begin({0});
+  EXPECT_THROW(
+      {
+        dealer_->deal(0);
+        dealer_->take(0, Looked{0, {}, {Unfinished{7, kSize, key("\"e\""), {}}}}, 0);
+      },
+      base::Error);
+}
+
+TEST_F(FetchDealerGoesOn, PartsThatCantBeAreNotKept) {
+  begin({0});
+  world_->unfinished[0] = {begun({3 * kChunk, 4 * kChunk})};
+  world_->held[0].parts = {{{-kChunk, 0}, {}}, {{0, 2 * kSize}, {}}, {{2 * kChunk, kChunk}, {}},    {{1, kChunk}, {}},
+                           part(0, 3, 1),      part(2, 3, 1),        {{3 * kChunk, 4 * kChunk}, {}}};
+  EXPECT_EQ(fetched(), kSize - 3 * kChunk);
+  EXPECT_EQ(world_->kept[0], (std::vector<core::Part>{part(0, 3, 1)}));
+}
+
+TEST_F(FetchDealerGoesOn, WhatIsWrongWithWhatWasKeptComesAnew) {
+  begin({0});
+  world_->unfinished[0] = {begun({3 * kChunk, 4 * kChunk})};
+  world_->held[0].parts = {part(0, 3, 1)};
+  world_->unequal = 1;
+  world_->run();
+  EXPECT_TRUE(dealer_->done() && dealer_->failures().empty());
+  EXPECT_EQ(dealer_->bytes_delivered(), kSize);
+  EXPECT_EQ(dealer_->bytes_resumed(), 0);
+}
+
+TEST_F(FetchDealerGoesOn, WhatIsInterruptedStays) {
+  begin({0});
+  world_->unfinished[0] = {begun({3 * kChunk, 4 * kChunk})};
+  dealer_->deal(0);
+  dealer_->take(0, Looked{0, {}, world_->unfinished[0]}, 0);
+  dealer_->stop();
+  bool told = false;
+  for (const Dealer::Sent& sent : dealer_->deal(0)) {
+    if (const auto* discard = std::get_if<Discard>(&sent.order)) told = discard->stays;
+  }
+  EXPECT_TRUE(told);
 }
 
 TEST(FetchDealer, AnObjectThatChangesIsANewEntry) {

@@ -40,7 +40,7 @@ class JournalOnDisk : public testing::Test {
   }
 
   void begin(const std::string& boot) {
-    bytes_ = Journal::encode_head(entry_, boot, inode_);
+    bytes_ = Journal::encode_head(Journal::key_of(entry_), boot, inode_);
     head_ = base::Reader(std::span(bytes_).last(8)).get<std::uint64_t>();
   }
   void add(const Journal::Record& record) {
@@ -160,6 +160,59 @@ TEST_F(JournalOnDisk, WhatOthersMayWriteIsNotTrusted) {
   ASSERT_EQ(fchmodat(folder_.get(), journal_name("name").c_str(), 0602, 0), 0);
   EXPECT_EQ(leaves(recovered()), "");
   EXPECT_TRUE(is_aside());
+}
+
+TEST_F(JournalOnDisk, WhatItBeganIsToldWithoutALookAtItsBytes) {
+  const auto told = [this] {
+    static_cast<void>(recovered());  // writes it
+    return begun({folder_.get(), journal_name("name"), aside_name("name")}, part_.get());
+  };
+  begin(boot_id());
+  add(0, 4);
+  add({{6 * kLeaf, 8 * kLeaf}, {1, 2}, false});
+  add(7, 9);
+  auto one = told();
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->key, Journal::key_of(entry_));
+  EXPECT_EQ(one->gap, (core::Range{4 * kLeaf, 6 * kLeaf}));
+  EXPECT_EQ(one->bytes, 6 * kLeaf);
+  begin("another boot");
+  add(0, 4);
+  one = told();
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->bytes, 0);
+  begin(boot_id());
+  add(0, 40, true);
+  one = told();
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->gap, (core::Range{kSize, kSize}));
+  ++inode_;
+  begin(boot_id());
+  EXPECT_FALSE(told());
+  EXPECT_FALSE(is_aside());
+  bytes_[20] ^= std::byte{1};
+  EXPECT_FALSE(told());
+  EXPECT_TRUE(is_aside());
+}
+
+TEST_F(JournalOnDisk, OfADownloadIsWhatItsNameSays) {
+  const auto there = [this](const Journal::Key& key) {
+    static_cast<void>(recovered());
+    const JournalNames names{folder_.get(), journal_name("name"), aside_name("name")};
+    return leaves(recover(names, base::Fd(fcntl(part_.get(), F_DUPFD_CLOEXEC, 0)), key, "name"));
+  };
+  begin(boot_id());
+  add(0, 4);
+  const Journal::Key key = Journal::key_of(entry_);
+  ASSERT_EQ(fchmod(part_.get(), 0664), 0);  // as a umask may have it: its other writers are this user's affair
+  EXPECT_EQ(there(key), "0-4 ");
+  Journal::Key other = key;
+  other.name = "another";
+  EXPECT_EQ(there(other), "");
+  other = key;
+  ++other.size;
+  EXPECT_EQ(there(other), "");
+  EXPECT_FALSE(is_aside()) << "another version's is no damage";
 }
 
 TEST_F(JournalOnDisk, OfAnotherUserIsNotTrusted) {

@@ -53,6 +53,25 @@ TEST(HttpAnswer, WhatDiffersIsNamed) {
   EXPECT_EQ(mismatch(Pin{}, strong), "");
 }
 
+TEST(HttpAnswer, WhatPinsIsKeptAsText) {
+  const Pin strong{"\"a/\\\"", "Thu, 01 Jan 2026 00:00:00 GMT", 10, ""};
+  const Pin dated{"", strong.last_modified, 10, ""};
+  const Pin weak{"", strong.last_modified, 10, "W/\"a\""};
+  EXPECT_EQ(pin_from_text(to_text(strong), 10), (Pin{strong.etag, "", 10, ""})) << "the ETag says all";
+  EXPECT_EQ(pin_from_text(to_text(dated), 10), dated);
+  EXPECT_EQ(pin_from_text(to_text(weak), 10), weak);
+  EXPECT_EQ(to_text(Pin{}), "");
+  EXPECT_EQ(to_text(Pin{"", "", 10, "W/\"a\""}), "");
+  EXPECT_EQ(to_text(Pin{"", "yesterday", 10, ""}), "");
+  EXPECT_EQ(to_text(Pin{'"' + std::string(5000, 'a') + '"', "", 10, ""}), "");
+  for (const char* text :
+       {"", "\n", "\n\n", "a\n\n", "\"\n\n", "\"a\"\n\n\n", "\"a\r\"\n\n", "\"a\"\nX: y\r\n", "\nnow\n"})
+    EXPECT_FALSE(pin_from_text(text, 10)) << text;
+  EXPECT_EQ(if_range_of(strong), strong.etag);
+  EXPECT_EQ(if_range_of(dated), dated.last_modified);
+  EXPECT_EQ(if_range_of(weak), "") << "no time beside a weak ETag";
+}
+
 TEST(HttpAnswer, ATimeWithinTheSecondPinsNothing) {
   const auto modified = [](const char* time) {
     return pin_of(answer(200, {{"last-modified", time}, {"date", "Thu, 01 Jan 2026 00:00:05 GMT"}})).last_modified;
