@@ -1,6 +1,7 @@
 // The part of Downloads that goes on with what an interrupted run has left: `.argosy-HASH.NUMBER.get`, which belongs to
 // whoever holds the kernel's lock on it, and beside it its journal, `.argosy-HASH.NUMBER.get.journal`
 // (doc/journal_format.md), which is covered by that lock.
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -13,7 +14,6 @@
 
 #include "base/error.h"
 #include "file/download.h"
-#include "file/folders.h"
 #include "file/temporary.h"
 
 namespace argosy::file {
@@ -30,10 +30,15 @@ JournalNames Downloads::journal_of(const std::string& temporary) const {
   return {folder_.fd(), download_journal(temporary), download_aside(temporary)};
 }
 
-// Once: a folder may hold very many files.
+// Once, and a name at a time: a folder may hold very many files.
 void Downloads::look_for_leftovers() {
-  for (const std::string& name : names_in(folder_.fd())) {
-    if (std::string download = download_of(name); !download.empty()) leftovers_.insert(std::move(download));
+  base::Fd fd(openat(folder_.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return;  // who writes will be told
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(fdopendir(fd.get()), closedir);
+  if (!folder) return;
+  static_cast<void>(fd.release());
+  while (const dirent* entry = readdir(folder.get())) {
+    if (std::string name = download_of(entry->d_name); !name.empty()) leftovers_.insert(std::move(name));
   }
 }
 
