@@ -118,7 +118,8 @@ Writer::Done Writer::make_folder(std::uint64_t index, const core::Entry& entry) 
   }
   if (parent_of(entry.path).empty()) note_top(entry, *above);
   FolderRecord record{index, entry, made};
-  if (!settings_.metadata.mode) record.entry.mode = status.st_mode & 07777U;
+  const bool is_fresh = marks_.has(entry.path, FolderMarks::kFresh);
+  if (!settings_.metadata.mode) record.entry.mode = is_fresh ? 0777U & ~mask_ : status.st_mode & 07777U;
   folder_records_.add(std::move(record));
   return made ? Done::kMade : Done::kInPlace;
 }

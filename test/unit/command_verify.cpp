@@ -26,6 +26,7 @@
 #include "command/verify_merge.h"
 #include "file/first_names.h"
 #include "file/listing.h"
+#include "file/temporary.h"
 
 namespace argosy {
 namespace {
@@ -124,11 +125,11 @@ TEST(FirstNames, TellWhichNameCameFirst) {
       status.st_ino = i / 2;
       const std::string first = "first/" + std::to_string(i);
       const std::string path = round == 0 ? first : "second/" + std::to_string(i);
-      ASSERT_EQ(names.first(status, path), file::FirstNames::hash_of(first));
+      ASSERT_EQ(names.first(status, path), file::hash_of(first));
     }
   }
-  EXPECT_EQ(names.text(file::FirstNames::hash_of("first/2")), "first/2");
-  EXPECT_EQ(names.text(file::FirstNames::hash_of("first/3")), "another name");
+  EXPECT_EQ(names.text(file::hash_of("first/2")), "first/2");
+  EXPECT_EQ(names.text(file::hash_of("first/3")), "another name");
 }
 
 TEST(Listing, OfMoreNamesThanItHoldsIsTheSame) {
