@@ -305,7 +305,7 @@ std::string read_manifest(const std::string& text) {
 TEST(ManifestReader, KnowsAnEndThatIsMissing) {
   core::Entry entry;
   entry.path = "a";
-  const std::string line = command::manifest_line(entry, std::nullopt) + "\n";
+  const std::string line = command::manifest_line(entry, base::Digest{1, 2}) + "\n";
   const std::string head = std::string(command::kManifestHead) + "\n";
   const auto end = [](int number) { return std::string(command::kManifestEnd) + std::to_string(number) + "}\n"; };
   EXPECT_EQ(read_manifest(head + end(0)), "0");

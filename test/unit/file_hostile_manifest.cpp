@@ -60,16 +60,6 @@ TEST_F(FileHostileManifest, NamesOfOurOwn) {
   EXPECT_EQ(refusal({entry(core::Type::kFolder, "t"), entry(core::Type::kFile, "t/.argosy")}), "");
 }
 
-TEST_F(FileHostileManifest, OtherNamesOfWhatWasThere) {
-  std::ofstream(root_ / "mine") << "mine";
-  fs::create_directory(root_ / "other");
-  std::ofstream(root_ / "other" / "mine") << "mine";
-  for (const char* first : {"mine", "other/mine"}) {
-    EXPECT_NE(refusal({entry(core::Type::kFolder, "t"), entry(core::Type::kHardLink, "t/link", first)}), "") << first;
-  }
-  EXPECT_EQ(refusal({entry(core::Type::kFile, "first"), entry(core::Type::kHardLink, "second", "first")}), "");
-}
-
 TEST_F(FileHostileManifest, HolesOfAFileThatHasNone) {
   const file::Folder out(root_.string(), 0);
   file::Writer writer(&out, {});

@@ -92,17 +92,17 @@ TEST(Kept, LinksComeBackInTheirOrder) {
 
 TEST(Kept, MarksAreOfTheirFolders) {
   FolderMarks marks;
-  std::set<std::string> named;
+  std::set<std::string> shared;
   std::set<std::string> fresh;
-  EXPECT_FALSE(marks.has("", FolderMarks::kFresh));
+  EXPECT_FALSE(marks.has("", FolderMarks::kShared));
   for (int i = 0; i < 20'000; ++i) {
     const std::string path = "f" + std::to_string(i * 7 % 15'000);
-    EXPECT_EQ(marks.set(path, FolderMarks::kFresh), named.insert(path).second);
+    EXPECT_EQ(marks.set(path, FolderMarks::kShared), shared.insert(path).second);
     if (i % 3 == 0) EXPECT_EQ(marks.set(path, FolderMarks::kFresh), fresh.insert(path).second);
   }
   for (int i = 0; i < 16'000; ++i) {
     const std::string path = "f" + std::to_string(i);
-    EXPECT_EQ(marks.has(path, FolderMarks::kFresh), named.contains(path));
+    EXPECT_EQ(marks.has(path, FolderMarks::kShared), shared.contains(path));
     EXPECT_EQ(marks.has(path, FolderMarks::kFresh), fresh.contains(path));
     EXPECT_FALSE(marks.has(path, FolderMarks::kStaged));
   }
