@@ -35,6 +35,7 @@ void put(base::Writer& writer, const Compared& item) {
   writer.put(item.offset);
   writer.put(item.length);
   writer.put_string(item.line);
+  writer.put_string(item.first);
 }
 
 Compared get(base::Reader& reader) {
@@ -46,6 +47,7 @@ Compared get(base::Reader& reader) {
   item.offset = reader.get<std::int64_t>();
   item.length = reader.get<std::int64_t>();
   item.line = reader.get_string(engine::kDealBytes);
+  item.first = reader.get_string(kLongestPath);
   return item;
 }
 
@@ -176,15 +178,8 @@ void Comparison::look_at_line(Compared& item) {
     item.length = 0;
     return;
   }
-  if (told.type == core::Type::kHardLink) {
-    struct stat other = {};
-    const auto from = place.folders.open(file::parent_of(told.link));
-    const std::string first(file::name_of(told.link));
-    if (!from || fstatat(from->fd.get(), first.c_str(), &other, AT_SYMLINK_NOFOLLOW) != 0 ||
-        other.st_ino != status.st_ino || other.st_dev != status.st_dev)
-      item.found.push_back("links: no longer the same file as " + told.link);
-    return;
-  }
+  // Compared when all names are known.
+  if (told.type == core::Type::kHardLink) return;
   const core::Entry here = file::entry_of(place, status, shown);
   file::compare_status(told, here, what_, item.found);
   if (told.type != here.type) {

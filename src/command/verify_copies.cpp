@@ -78,7 +78,7 @@ class Copies {
         "verify",
         [&] {
           if (takes_part_ && !batch.empty()) {
-            for (const Compared& item : items_of(batch)) not_named_.name(item.path);
+            for (const Compared& item : items_of(batch)) not_named_.name(item);
             result = comparison_.work(batch);
           }
           if (session_.rank() == 0) next = read();

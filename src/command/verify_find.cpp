@@ -22,6 +22,8 @@ using base::Kind;
 
 constexpr std::int64_t kPart = 64 << 20;
 constexpr std::size_t kNamesHeld = 64 * 1024;
+// Of hard links' first names so many are kept, for messages.
+constexpr std::size_t kTexts = 10'000;
 
 // Of 1024 parts of all hashes.
 std::size_t part_of(std::uint64_t hash) { return hash >> 54U; }
@@ -102,7 +104,7 @@ class SideBySide final : public Finder {
     if (several && a.type != core::Type::kFolder) {
       const std::uint64_t first_a = names_a_.first(left_->status, item.path);
       const std::uint64_t first_b = names_b_.first(right_->status, item.path);
-      if (first_a != first_b)
+      if (!groups_.agree(first_a, first_b))
         item.found.push_back(
             fmt::format("links: the same file as {}, as {}", names_a_.text(first_a), names_b_.text(first_b)));
     }
@@ -172,6 +174,7 @@ class SideBySide final : public Finder {
   bool ended_ = false;             // two files have been compared
   file::FirstNames names_a_;
   file::FirstNames names_b_;
+  file::LinkGroups groups_;
 };
 
 class ManifestLines final : public Finder {
@@ -186,6 +189,7 @@ class ManifestLines final : public Finder {
     item.path = std::move(line->entry.path);
     item.length = line->entry.type == core::Type::kFile ? line->entry.size : 0;
     item.line = std::move(line->text);
+    if (line->entry.type == core::Type::kHardLink) item.first = std::move(line->entry.link);
     return item;
   }
 
@@ -204,7 +208,7 @@ class LineByLine final : public Finder {
     begun_ = true;
     if (!named_all_) {
       if (auto item = lines_.next(failures)) {
-        not_named_.name(item->path);
+        not_named_.name(*item);
         return item;
       }
       named_all_ = true;
@@ -235,9 +239,15 @@ std::string folder_of(const std::string& path) {
 
 void NotNamed::open() { listing_ = std::make_unique<file::Listing>(directory_); }
 
-void NotNamed::name(const std::string& path) {
-  const std::uint64_t hash = file::hash_of(path);
-  tops_.insert(path.substr(0, path.find('/')));
+void NotNamed::name(const Compared& item) {
+  const std::uint64_t hash = file::hash_of(item.path);
+  tops_.insert(item.path.substr(0, item.path.find('/')));
+  if (!item.first.empty()) {
+    const std::uint64_t first = file::hash_of(item.first);
+    links_.emplace_back(hash, first);
+    firsts_.push_back(first);
+    if (texts_.size() < kTexts) texts_.emplace(first, item.first);
+  }
   if (again_) {
     sums_.resize(kParts);
     Sum& sum = sums_[part_of(hash)];
@@ -253,20 +263,55 @@ bool NotNamed::is_beneath_named(const std::string& path) const {
   return tops_.contains(path.substr(0, path.find('/')));
 }
 
-void NotNamed::begin(std::vector<base::Failure>& failures) {
+void NotNamed::begin() {
   begun_ = true;
   std::sort(named_.begin(), named_.end());
-  if (!too_many_) return;
-  std::vector<Sum> there(kParts);
+  std::sort(links_.begin(), links_.end());
+  std::sort(firsts_.begin(), firsts_.end());
+  summing_ = too_many_;
+  if (summing_) there_.resize(kParts);
+}
+
+// On the first way through what is there: the next whose hard links are others; nothing at the end.
+std::optional<Compared> NotNamed::next_while_summing(std::vector<base::Failure>& failures) {
   while (auto found = listing_->next()) {
     if (!is_beneath_named(found->path)) continue;
-    if (found->failure) failures.push_back(*found->failure);
     const std::uint64_t hash = file::hash_of(found->path);
-    ++there[part_of(hash)].names;
-    there[part_of(hash)].hashes += hash;
+    ++there_[part_of(hash)].names;
+    there_[part_of(hash)].hashes += hash;
+    Compared item;
+    if (found->failure) {
+      failures.push_back(*found->failure);
+      return item;
+    }
+    compare_links(*found, hash, item.found);
+    if (item.found.empty()) continue;
+    item.path = found->path;
+    return item;
   }
+  summing_ = false;
   for (std::size_t part = 0; part < kParts; ++part) {
-    if (there[part] != sums_[part]) differ_.push_back(part);
+    if (there_[part] != sums_[part]) differ_.push_back(part);
+  }
+  return std::nullopt;
+}
+
+// As the manifest tells, and as it is.
+void NotNamed::compare_links(const file::Listing::Item& here, std::uint64_t hash, std::vector<std::string>& found) {
+  const auto link = std::lower_bound(links_.begin(), links_.end(), std::pair(hash, std::uint64_t{0}));
+  const bool is_link = link != links_.end() && link->first == hash;
+  const bool one_of_several = here.status.st_nlink > 1 && !S_ISDIR(here.status.st_mode);
+  if (!is_link && !one_of_several && !std::binary_search(firsts_.begin(), firsts_.end(), hash)) return;
+  const std::uint64_t told = is_link ? link->second : hash;
+  const std::uint64_t is = names_.first(here.status, here.path);
+  if (groups_.agree(told, is)) return;
+  const auto text = texts_.find(told);
+  if (is != hash) {
+    found.push_back(fmt::format("links: the same file as {}, otherwise than in the manifest", names_.text(is)));
+  } else {
+    found.push_back(fmt::format("links: no longer the same file as {}", told == hash || text == texts_.end()
+                                                                            ? "its other names"
+                                                                            : base::printable(text->second)));
   }
 }
 
@@ -293,7 +338,10 @@ bool NotNamed::go_on() {
 }
 
 std::optional<Compared> NotNamed::next(std::vector<base::Failure>& failures) {
-  if (!begun_) begin(failures);
+  if (!begun_) begin();
+  if (summing_) {
+    if (auto item = next_while_summing(failures)) return item;
+  }
   do {
     while (auto found = listing_->next()) {
       const std::uint64_t hash = file::hash_of(found->path);
@@ -304,10 +352,14 @@ std::optional<Compared> NotNamed::next(std::vector<base::Failure>& failures) {
         failures.push_back(*found->failure);
         return item;
       }
-      if (std::binary_search(named_.begin(), named_.end(), hash)) continue;
       item.path = found->path;
-      item.found.emplace_back("not in the manifest");
-      return item;
+      if (!std::binary_search(named_.begin(), named_.end(), hash)) {
+        item.found.emplace_back("not in the manifest");
+        return item;
+      }
+      if (too_many_) continue;  // its links have been looked at
+      compare_links(*found, hash, item.found);
+      if (!item.found.empty()) return item;
     }
   } while (go_on());
   return std::nullopt;

@@ -9,10 +9,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "core/manifest.h"
+#include "file/first_names.h"
 #include "file/listing.h"
 #include "file/metadata.h"
 
@@ -25,7 +28,8 @@ struct Compared {
   bool attributes = false;
   std::int64_t offset = 0;
   std::int64_t length = 0;  // contents, 0: none
-  std::string line;         // of a manifest, instead of all this
+  std::string line;         // of a manifest, instead of all this, and
+  std::string first;        // of a hard link the path that the manifest has named before
 };
 
 // Finds the items, one after another; on an I/O thread.
@@ -36,7 +40,8 @@ class Finder {
   virtual std::optional<Compared> next(std::vector<base::Failure>& failures) = 0;
 };
 
-// What of a folder a manifest does not name, beneath what it does name. Of the names that have been named their hashes
+// What of a folder a manifest does not name, beneath what it does name, and whether its hard links are those of the
+// manifest: of these a short record each is held. Of the names that have been named their hashes
 // are held, 8 bytes each; where they can be had again and are more than a few, only sums of them, from which it is seen
 // in which parts there is another name: these are then looked at once more.
 class NotNamed {
@@ -47,8 +52,8 @@ class NotNamed {
       : directory_(std::move(directory)), again_(std::move(again)) {}
   // Blocks. Throws base::Error (kSource): the folder can't be read.
   void open();
-  void name(const std::string& path);
-  // When all have been named: the next that was not; nothing at the end.
+  void name(const Compared& item);
+  // When all have been named: the next that was not, or whose hard links are others; nothing at the end.
   std::optional<Compared> next(std::vector<base::Failure>& failures);
 
  private:
@@ -58,8 +63,10 @@ class NotNamed {
     std::uint64_t hashes = 0;  // modulo 2^64
     friend bool operator==(const Sum&, const Sum&) = default;
   };
-  void begin(std::vector<base::Failure>& failures);
+  void begin();
+  std::optional<Compared> next_while_summing(std::vector<base::Failure>& failures);
   bool go_on();
+  void compare_links(const file::Listing::Item& here, std::uint64_t hash, std::vector<std::string>& found);
   bool is_beneath_named(const std::string& path) const;
 
   std::string directory_;
@@ -68,6 +75,13 @@ class NotNamed {
   std::vector<Sum> sums_;
   bool too_many_ = false;  // to be held
   bool begun_ = false;
+  bool summing_ = false;  // what is there, on the first way through
+  std::vector<Sum> there_;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> links_;  // hard links, and their first names
+  std::vector<std::uint64_t> firsts_;
+  std::unordered_map<std::uint64_t, std::string> texts_;
+  file::FirstNames names_;
+  file::LinkGroups groups_;
   std::deque<std::size_t> differ_;  // the parts still to be looked at
   std::vector<bool> looked_at_;     // those that are being looked at
   std::set<std::string> tops_;

@@ -46,4 +46,11 @@ std::string FirstNames::text(std::uint64_t name) const {
   return found == kept_.end() ? "another name" : base::printable(found->second);
 }
 
+bool LinkGroups::agree(std::uint64_t one, std::uint64_t other) {
+  const std::array<std::uint64_t, 2> pair = {one, other};
+  if (!pairs_.add(base::checksum_of(std::as_bytes(std::span(pair))))) return true;
+  const bool new_one = ones_.add(one);
+  return others_.add(other) && new_one;
+}
+
 }  // namespace argosy::file

@@ -11,6 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/key_set.h"
+
 namespace argosy::file {
 
 class FirstNames {
@@ -35,6 +37,20 @@ class FirstNames {
   std::vector<Slot> slots_;  // a power of two of them, searched from where the hash says on
   std::size_t used_ = 0;
   std::unordered_map<std::uint64_t, std::string> kept_;
+};
+
+// Whether the names of two sides, or of one and what was told of it, belong together in the same way. A name is in a
+// group on each side: that of the file that it is a name of.
+class LinkGroups {
+ public:
+  // Groups of one name. False where it is the first to say that one of them is not the same as on the other side: one
+  // name too many or too few is told once.
+  bool agree(std::uint64_t one, std::uint64_t other);
+
+ private:
+  base::KeySet ones_;
+  base::KeySet others_;
+  base::KeySet pairs_;
 };
 
 }  // namespace argosy::file

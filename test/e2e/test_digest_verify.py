@@ -230,6 +230,42 @@ def test_a_damaged_manifest_is_refused(place, argosy, pair, key, values):
     assert argosy("verify", "--manifest", "bad.json", "out").code == PARTIAL
 
 
+def test_files_that_have_become_one(place, argosy, send):
+    tree = place.src / "tree"
+    tree.mkdir()
+    for name in ("i1", "i2", "i3"):
+        (tree / name).write_text("the same")
+        os.utime(tree / name, ns=(0, 10**18))
+    assert send("--save-manifest", "m.json", "src/tree", "out").code == 0
+    _kept(place.out / "tree", lambda: ((place.out / "tree/i2").unlink(), os.link(place.out / "tree/i1", place.out / "tree/i2")))
+    for arguments in (("--manifest", "m.json", "out"), ("--manifest", "m.json", "out/"), ("src/tree", "out/tree")):
+        result = argosy("verify", *arguments)
+        assert result.code == PARTIAL and len(result.out.splitlines()) == 1, result
+        assert b"i2: links: the same file as" in result.out and b"i1" in result.out, result
+
+
+@pytest.mark.parametrize("broken", ["one", "three", "two"])
+def test_a_broken_hard_link_is_one_line(place, argosy, send, broken):
+    tree = place.src / "tree"
+    tree.mkdir()
+    (tree / "one").write_text("several names")
+    for name in ("two", "three", "four"):
+        os.link(tree / "one", tree / name)
+    assert send("--save-manifest", "m.json", "src/tree", "out").code == 0
+    path = place.out / "tree" / broken
+
+    def split():
+        info = os.stat(path)
+        path.unlink()
+        path.write_text("several names")
+        os.utime(path, ns=(info.st_mtime_ns, info.st_mtime_ns))
+
+    _kept(place.out / "tree", split)
+    for arguments in (("--manifest", "m.json", "out"), ("src/tree", "out/tree")):
+        result = argosy("verify", *arguments)
+        assert result.code == PARTIAL and len(result.out.splitlines()) == 1 and b"links" in result.out, result
+
+
 @pytest.mark.parametrize("size", [5, 130 * MI])
 def test_two_files(place, argosy, size):
     for folder, name in (("a", "one"), ("b", "other")):

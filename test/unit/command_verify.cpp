@@ -83,7 +83,11 @@ TEST(NotNamed, IsFoundWhetherTheNamesAreHeldOrNot) {
     for (const bool comes_again : {false, true}) {
       command::NotNamed not_named(folder.path(), comes_again ? command::NotNamed::Names(again) : nullptr);
       not_named.open();
-      for (const std::string& name : names) not_named.name(name);
+      for (const std::string& name : names) {
+        command::Compared item;
+        item.path = name;
+        not_named.name(item);
+      }
       std::vector<base::Failure> failures;
       std::multiset<std::string> found;
       while (const auto item = not_named.next(failures)) found.insert(item->path);
@@ -130,6 +134,23 @@ TEST(FirstNames, TellWhichNameCameFirst) {
   }
   EXPECT_EQ(names.text(file::hash_of("first/2")), "first/2");
   EXPECT_EQ(names.text(file::hash_of("first/3")), "another name");
+}
+
+TEST(LinkGroups, TellOneNameTooManyOrTooFewOnce) {
+  const auto disagreements = [](const std::vector<std::pair<std::uint64_t, std::uint64_t>>& names) {
+    file::LinkGroups groups;
+    return std::count_if(names.begin(), names.end(),
+                         [&](const auto& one) { return !groups.agree(one.first, one.second); });
+  };
+  EXPECT_EQ(disagreements({{1, 1}, {1, 1}, {2, 2}, {3, 4}, {3, 4}}), 0);
+  // The first, the second and the last of three has been split off.
+  EXPECT_EQ(disagreements({{1, 1}, {1, 2}, {1, 2}}), 1);
+  EXPECT_EQ(disagreements({{1, 1}, {1, 2}, {1, 1}}), 1);
+  EXPECT_EQ(disagreements({{1, 1}, {1, 1}, {1, 3}}), 1);
+  EXPECT_EQ(disagreements({{1, 1}, {1, 2}, {1, 3}}), 2);
+  // Two that were two are one.
+  EXPECT_EQ(disagreements({{1, 1}, {2, 1}}), 1);
+  EXPECT_EQ(disagreements({{1, 1}, {1, 1}, {2, 1}, {2, 1}, {3, 3}}), 1);
 }
 
 TEST(Listing, OfMoreNamesThanItHoldsIsTheSame) {
