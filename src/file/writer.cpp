@@ -223,14 +223,23 @@ void Writer::lock_tree(const core::Entry& entry) {
     const int error_number = error.failure().error_number;
     if (error_number != EROFS && error_number != EACCES) throw;
     // All may be in place, or there may be a right to write in the tree: then it is the tree that is locked.
-    base::Fd tree(openat(folder_->fd(), entry.path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!tree.valid()) throw;
-    if (flock(tree.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK) throw;
-      throw base::Error(Kind::kDestination, shown(entry), EBUSY, "in use by another run");
-    }
-    locked_folders_.push_back(std::move(tree));
+    if (!lock_folder(folder_->fd(), entry.path, shown(entry))) throw;
   }
+}
+
+// A tree is locked by itself too, for a run that knows it as its DIR, and not by its name. False where that can't be.
+bool Writer::lock_folder(int above, const std::string& name, const std::string& shown) {
+  base::Fd folder(openat(above, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status = {};
+  if (!folder.valid() || fstat(folder.get(), &status) != 0) return false;
+  const auto is_it = [&](const LockedFolder& one) { return one.device == status.st_dev && one.inode == status.st_ino; };
+  if (std::any_of(locked_folders_.begin(), locked_folders_.end(), is_it)) return true;
+  if (flock(folder.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return false;
+    throw base::Error(Kind::kDestination, shown, EBUSY, "in use by another run");
+  }
+  locked_folders_.push_back({status.st_dev, status.st_ino, std::move(folder)});
+  return true;
 }
 
 // Whether all that is in the folder of this entry stands in this page, and is worth a stage. A listing has what is in a

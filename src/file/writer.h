@@ -130,6 +130,11 @@ class Writer final : public core::Sink {
     dev_t device = 0;
     ino_t inode = 0;
   };
+  struct LockedFolder {
+    dev_t device = 0;
+    ino_t inode = 0;
+    base::Fd fd;
+  };
   // What an entry without data came to.
   enum class Done { kMade, kInPlace };
 
@@ -150,6 +155,7 @@ class Writer final : public core::Sink {
   bool counts_as_refused(const core::Entry& entry);
   static void check_names(const core::Page& page);
   void lock_tree(const core::Entry& entry);
+  bool lock_folder(int above, const std::string& name, const std::string& shown);
   void inspect_one(const core::Page& page, std::size_t at, core::Examination& found);
   bool is_journalled(const core::Entry& entry) const;
   void stage_from(const core::Page& page, std::size_t first, const core::Entry& entry);
@@ -217,8 +223,8 @@ class Writer final : public core::Sink {
   gid_t group_;
   std::atomic<bool> no_nameless_{false};  // the file system can't
   std::unordered_map<std::string, Lock> trees_;
-  std::vector<base::Fd> locked_folders_;  // trees beside which no lock can be made
-  mode_t top_mode_ = 0;                   // with Settings::whole: before it was opened
+  std::vector<LockedFolder> locked_folders_;
+  mode_t top_mode_ = 0;  // with Settings::whole: before it was opened
   std::atomic<bool> distrusted_{false};
   FolderMarks marks_;
   FolderRecords folder_records_;

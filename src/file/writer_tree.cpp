@@ -133,6 +133,7 @@ void Writer::lock_top(bool opens) {
     throw failure(folder_->path(), "can't be opened for writing");
   }
   trees_.try_emplace("", folder_->fd(), lock_name("."), folder_->path());
+  lock_folder(folder_->fd(), ".", folder_->path());
 }
 
 void Writer::set_top(std::uint64_t index, const core::Entry& entry) {
@@ -298,6 +299,7 @@ void Writer::note_top(const core::Entry& entry, const OpenFolder& above) {
   if (fstatat(above.fd.get(), leaf(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     throw failure(shown(entry), "can't be looked at");
   tops_.push_back({entry.path, status.st_dev, status.st_ino});
+  if (!settings_.whole) lock_folder(above.fd.get(), leaf(entry.path), shown(entry));
 }
 
 // Somebody may have moved them away, and put others in their place, while they were filled.

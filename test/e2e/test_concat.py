@@ -386,6 +386,23 @@ def test_one_run_at_a_time(place, start, concat):
     assert job.wait(10).code == 130
 
 
+@pytest.mark.parametrize("first", ["send", "concat"])
+def test_a_tree_by_its_name_and_by_itself(place, start, send, concat, first, fault_library):
+    """As the folder tree in out, and as the folder out/tree."""
+    give(place, 0, big0=data_of(3 * MI))
+    (place.src / "0").rename(place.src / "tree")
+    words = {"send": ["send", "src/tree", "out"], "concat": ["gather", "--concat", "src/tree", "out/tree"]}[first]
+    mark, go = place / "mark", place / "go"
+    job = start(*words, "--progress", "none", "--chunk-size", "256Ki", ranks=2,
+                fault=f"op=write,path=/out/,min=100000,nth=3,mark={mark},wait={go}")  # fmt: skip
+    until(mark.exists, 20, "the write")
+    result = concat("src/tree", "out/tree", ranks=2, one_node=True) if first == "send" else send("src/tree", "out")
+    assert result.code == DESTINATION and "in use" in result.errors[0]["message"], result
+    go.touch()
+    assert job.wait(20).code == 0
+    assert (place.out / "tree/big0").read_bytes() == data_of(3 * MI)
+
+
 def test_what_could_not_be_brought_to_the_disk_does_not_count(place, concat, fault_library):
     for rank in range(2):
         give(place, rank, **{f"f{rank}": b"1234", f"g{rank}": b"5678"})

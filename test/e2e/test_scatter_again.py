@@ -17,6 +17,17 @@ def tree(place):
         trees.remove(one)
 
 
+@pytest.fixture
+def say(argosy):
+    """Runs it for people: the exit code, and what stands on standard output."""
+
+    def say(*arguments, **options):
+        result = argosy(*(str(one) if isinstance(one, int) else one for one in arguments), **options)
+        return result.code, result.out.decode()
+
+    return say
+
+
 def in_place(result):
     said = result.code == 0 and result.report["bytes_moved"] == 0 and result.report["bytes"] > 0
     return said and all(rank["bytes_read"] == rank["bytes_written"] == 0 for rank in result.report["ranks"])
@@ -31,7 +42,7 @@ OPTIONS = ["--parity", 1, "--chunk-size", "64Ki"]
 
 @pytest.mark.parametrize("layout, one_node, launch", [("stripe", True, None), ("chunks", False, None), ("stripe", False, UNDER)])
 @pytest.mark.parametrize("checksum", [[], ["--checksum"]])
-def test_nothing_is_moved_again(place, run, tree, layout, one_node, launch, checksum):
+def test_nothing_is_moved_again(place, run, say, tree, layout, one_node, launch, checksum):
     more = {"env": {} if one_node else NETWORK, **({"launch": launch} if launch else {})}
     command = ["scatter", *OPTIONS, "--layout", layout, *checksum, tree, "w%r"]
     first = run(*command, ranks=5, **more)
@@ -43,8 +54,8 @@ def test_nothing_is_moved_again(place, run, tree, layout, one_node, launch, chec
     assert again.report["files"] == 1 and again.report["bytes"] == first.report["bytes"]
     assert again.report["stripe"]["generation"] == generation == manifest(place / "w1", "tree")["generation"]
     assert snapshot(place.root) == before
-    said = run(*command, ranks=5, json=False, **more)
-    assert said.code == 0 and "already in place" in said.out and "any 1 share may be lost" in said.out, said
+    code, text = say(*command, ranks=5, **more)
+    assert code == 0 and "already in place" in text and "any 1 share may be lost" in text, text
 
 
 def test_one_folder_for_all_workers(place, run, tree):
@@ -193,7 +204,7 @@ def gathered(result):
 
 
 @pytest.mark.parametrize("env", [{}, NETWORK])
-def test_gathered_again(place, run, tree, env):
+def test_gathered_again(place, run, say, tree, env):
     assert run("scatter", *OPTIONS, tree, "w%r", ranks=4, env=env).code == 0
     command = ["gather", "--to", 1, "w%r/tree", "back"]
     first = run(*command, ranks=4, env=env)
@@ -203,7 +214,7 @@ def test_gathered_again(place, run, tree, env):
     assert in_place(again), again
     assert [again.report[key] for key in ("files", "folders", "bytes")] == [first.report[key] for key in ("files", "folders", "bytes")]
     assert snapshot(place.root) == before
-    assert "already in place" in run(*command, ranks=4, env=env, json=False).out
+    assert "already in place" in say(*command, ranks=4, env=env)[1]
     # Where too much is lost nothing has to come, either.
     lose(place / "w2", place / "w3")
     assert in_place(run(*command, ranks=4, env=env))
@@ -225,7 +236,7 @@ def spoil(path, data=b"wrong"):
 
 
 @pytest.mark.parametrize("why", ["checksum", "another change"])
-def test_a_wrong_file_of_the_right_size_and_time(place, run, why):
+def test_a_wrong_file_of_the_right_size_and_time(place, run, say, why):
     """What is said to be written and verified is right."""
     (place.src / "tree").mkdir()
     for name in ("a", "b"):
@@ -238,8 +249,8 @@ def test_a_wrong_file_of_the_right_size_and_time(place, run, why):
         assert gathered(run("gather", "--checksum", "w%r/tree", "back", ranks=3))
     else:
         (place / "back/b").unlink()
-        result = run("gather", "w%r/tree", "back", ranks=3, json=False)
-        assert result.code == 0 and "written and verified" in result.out, result
+        code, text = say("gather", "w%r/tree", "back", ranks=3)
+        assert code == 0 and "written and verified" in text, text
     assert not trees.differences(place.src / "tree", place / "back")
 
 
@@ -302,7 +313,7 @@ def names_of(result):
     return sorted(one["path"] for one in result.report["names"])
 
 
-def test_dry_run(place, run):
+def test_dry_run(place, run, say):
     tree = place.src / "tree"
     for name in ("a", "sub/b", "sub/c.tmp"):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -313,8 +324,9 @@ def test_dry_run(place, run):
     result = run(*command, ranks=3)
     assert result.code == 0 and result.report["bytes_moved"] == 0 and "stripe" not in result.report, result
     assert names_of(result) == ["file", "tree/", "tree/a", "tree/sub/", "tree/sub/b"] and result.report["would_change"] == 5
-    said = run(*command, ranks=3, json=False)
-    assert sorted(said.out.splitlines()[:-1]) == names_of(result) and said.out.endswith("5 would change; nothing was moved\n"), said
+    code, text = say(*command, ranks=3)
+    assert code == 0 and sorted(text.splitlines()[:-1]) == names_of(result), text
+    assert text.endswith("5 would change; nothing was moved\n"), text
     assert snapshot(place.root) == before
     assert run("scatter", "--exclude", "*.tmp", "src/tree", path, "w%r", ranks=3).code == 0
     result = run(*command, ranks=3)

@@ -134,7 +134,7 @@ def test_somebody_puts_something_into_it(place, start, source):
 def test_another_run_finds_it_from_another_folder(place, start, send, source):
     """The locks of the two do not meet: what the one fills is no leftover to the other."""
     mark, go = place / "mark", place / "go"
-    first = start("send", "src", "out", env=NETWORK, fault=f"op=write,rank=1,path=.tree/,nth=30,mark={mark},wait={go}")
+    first = start("send", "src", "out", env=NETWORK, fault=f"op=write,rank=1,path=.stage/,nth=30,mark={mark},wait={go}")
     until(mark.exists, 30, "the write")
     second = send("src/tree", "out/src")
     go.touch()
