@@ -33,7 +33,7 @@ mpi::Verdict compare(Phases& phases, const Options& options, const VerifyOptions
   work.next = [&] { return comparison.next(*finder); };
   work.work = [&](const engine::Bytes& task) { return comparison.work(task); };
   work.result = [&](const engine::Bytes& result) { differences.take(result); };
-  const mpi::Verdict all = run_dealt(phases, "verify", std::move(work));
+  mpi::Verdict all = run_dealt(phases, "verify", std::move(work));
   report.unfounded = comparison.gave_up();
   return all;
 }

@@ -229,7 +229,7 @@ std::shared_ptr<Reader::Item> Reader::item_for(const core::Entry& entry, std::si
   return item;
 }
 
-void Reader::keep(Items items) {
+void Reader::keep(Items&& items) {
   const std::lock_guard lock(mutex_);
   for (auto& [index, item] : items) {
     if (item->links > 1) firsts_.emplace(item->entry.path, item);

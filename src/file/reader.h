@@ -91,7 +91,7 @@ class Reader final : public core::Source {
   base::Fd open_other_name(const Item& item);
   using Items = std::vector<std::pair<std::uint64_t, std::shared_ptr<Item>>>;
   std::shared_ptr<Item> item_for(const core::Entry& entry, std::size_t source, std::uint64_t links) const;
-  void keep(Items items);
+  void keep(Items&& items);
   void keep_name(const core::Entry& entry, std::size_t source);
   std::shared_ptr<Item> item(std::uint64_t entry);
   std::shared_ptr<Item> take(std::uint64_t entry);

@@ -95,3 +95,17 @@ def start(lab, tmp_path):
         finally:
             job.end()
     assert not problems, problems
+
+
+@pytest.fixture
+def run(request, start):
+    """run(COMMAND, ...): on the hosts of the test file's HOSTS, or those named, to the end; the Result. Checks the report's
+    exit against the program's."""
+
+    def run(command, *arguments, hosts=request.module.HOSTS, **options):
+        result = start("--hosts", hosts, *arguments, command=command, **options).wait()
+        if result.out.strip():
+            assert result.report["exit"] == result.code, result
+        return result
+
+    return run

@@ -12,17 +12,6 @@ STRIPE = "scratch.bin.argosy"
 
 
 @pytest.fixture
-def run(start):
-    def run(command, *arguments, hosts=HOSTS, **options):
-        result = start("--hosts", hosts, *arguments, command=command, **options).wait()
-        if result.out.strip():
-            assert result.report["exit"] == result.code, result
-        return result
-
-    return run
-
-
-@pytest.fixture
 def scattered(lab, run):
     """scratch.bin of h1, on h2 to h5, one of which may be lost."""
     (lab.disk(1) / "scratch.bin").write_bytes(data_of(SIZE))

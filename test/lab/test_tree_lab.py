@@ -15,17 +15,6 @@ HOSTS = "h1,h2,h3,h4"
 
 
 @pytest.fixture
-def run(start):
-    def run(command, *arguments, hosts=HOSTS, **options):
-        result = start("--hosts", hosts, *arguments, command=command, **options).wait()
-        if result.out.strip():
-            assert result.report["exit"] == result.code, result
-        return result
-
-    return run
-
-
-@pytest.fixture
 def nasty(tmp_path):
     """In a folder that all hosts see."""
     trees.nasty(tmp_path / "tree", deep=60, many=2000)
