@@ -283,10 +283,23 @@ std::vector<std::string> Session::gather(const std::string& text, double seconds
 
 void Session::end(int code, bool result_stands) {
   std::fflush(nullptr);
+  static int exit_code;
+  exit_code = code;
+  const auto leave_in_time = [] {
+    std::signal(SIGALRM, [](int) { _exit(exit_code); });
+    alarm(kFinalizeSeconds);
+  };
 #ifdef MPICH_NAME
-  // MPICH 4.0.2's MPI_Finalize over UCX may hang (pmodels/mpich#6596), and its launcher may take a process that leaves
-  // without it for a crash: that is all one to a supervisor, but not to somebody who looks at the launcher's exit code.
-  if (result_stands) {
+  // MPICH 4.0.2's MPI_Finalize over UCX may hang between hosts (pmodels/mpich#6596), and its launcher may take a
+  // process that leaves without it for a crash, unless it ends with 0: that is all one to a supervisor, but not to
+  // somebody who looks at the launcher's exit code.
+  const std::vector<std::string>& hosts = impl_->hosts;
+  const bool between_hosts = std::any_of(hosts.begin(), hosts.end(), [&](const auto& one) { return one != hosts[0]; });
+  if (result_stands || (code == 0 && between_hosts)) {
+    if (!result_stands) {
+      leave_in_time();
+      impl_->window.reset();
+    }
     try {
       MPI_Request request = MPI_REQUEST_NULL;
       check(MPI_Ibarrier(impl_->world, &request), "MPI_Ibarrier");
@@ -299,10 +312,7 @@ void Session::end(int code, bool result_stands) {
 #else
   static_cast<void>(result_stands);
 #endif
-  static int exit_code;
-  exit_code = code;
-  std::signal(SIGALRM, [](int) { _exit(exit_code); });
-  alarm(kFinalizeSeconds);
+  leave_in_time();
   impl_->window.reset();
   impl_->ballot_type.reset();
   static_cast<void>(MPI_Comm_free(&impl_->node));
